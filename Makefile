@@ -1,0 +1,33 @@
+# Everything a user or a developer runs. On a fresh machine: python3 (3.11+) with pip and venv, make, git.
+PYTHON ?= python3
+BIN := .venv/bin
+SHELL := /bin/bash
+
+.PHONY: install demo up test lint clean
+
+# The stamp is remade when the dependencies change; the project itself is installed editable.
+install: .venv/installed
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "nostro needs Python 3.11 or newer; say which with: make PYTHON=python3.11 ...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: install  ## three DAGs over five sandbox banks, from start to end
+	PYTHONPATH=include $(BIN)/python -m nostro_demo demo
+
+up: install  ## the same Airflow and sandbox, left running; Ctrl-C stops all
+	PYTHONPATH=include $(BIN)/python -m nostro_demo up
+
+test: install  ## the whole test suite
+	$(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy plugins/nostro
+	$(BIN)/mypy include
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf .venv .demo dist

@@ -1,0 +1,85 @@
+"""Pull the banks' statements into the lake: each night the day before, by hand any range of days.
+
+One group of tasks per connection of `[nostro] connections`; each ends by publishing its own asset, one partition per
+completed day.
+"""
+
+from datetime import UTC, date, datetime, timedelta
+
+from airflow.sdk import CronPartitionTimetable, Param, dag, get_current_context, task, task_group
+from airflow.sdk.exceptions import AirflowSkipException
+
+from nostro import settings
+from nostro.assets import statement_asset
+
+CONNECTIONS = settings.connections()
+
+
+def chosen_days() -> list[date]:
+    """The days of this run: the partition's, those of the form, or yesterday."""
+    from nostro.lake import days_between
+
+    context = get_current_context()
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    key = context["dag_run"].partition_key
+    start = context["params"]["start_date"] or key or str(yesterday)
+    end = context["params"]["end_date"] or key or str(max(yesterday, date.fromisoformat(start)))
+    days = days_between(date.fromisoformat(start), date.fromisoformat(end))
+    if not days:
+        raise ValueError(f"start_date {start} is after end_date {end}; swap them")
+    return days
+
+
+@dag(
+    schedule=CronPartitionTimetable("0 6 * * *", timezone="UTC", run_offset=-1, key_format="%Y-%m-%d"),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    default_args={"retries": 2, "retry_delay": timedelta(minutes=5)},
+    params={
+        "start_date": Param(None, type=["null", "string"], format="date", description="First day; empty: yesterday."),
+        "end_date": Param(None, type=["null", "string"], format="date", description="Last day; empty: yesterday."),
+        "connections": Param(
+            CONNECTIONS, type="array", examples=CONNECTIONS, description="The banks to pull; empty: none."
+        ),
+    },
+    tags=["nostro"],
+    doc_md=__doc__,
+)
+def statements() -> None:
+    @task
+    def list_accounts(conn_id: str) -> list[str]:
+        from airflow.sdk import BaseHook
+
+        if conn_id not in get_current_context()["params"]["connections"]:
+            raise AirflowSkipException(f"{conn_id} is not among the banks chosen for this run")
+        return [account.account_id for account in BaseHook.get_hook(conn_id).accounts()]
+
+    @task(map_index_template="{{ account_id }}", max_active_tis_per_dagrun=4)
+    def pull(conn_id: str, account_id: str) -> int:
+        from airflow.sdk import BaseHook
+
+        from nostro.lake import Lake
+
+        get_current_context()["account_id"] = account_id
+        hook, days = BaseHook.get_hook(conn_id), chosen_days()
+        entries = hook.statement_entries(account_id, days[0], days[-1])
+        return Lake(settings.lake()).replace_statement(hook.conn_type, conn_id, account_id, days, entries)
+
+    for conn_id in CONNECTIONS:
+        asset = statement_asset(conn_id)
+
+        @task(outlets=[asset], trigger_rule="none_failed_min_one_success")
+        def publish(conn_id: str, outlet_events) -> None:
+            today = datetime.now(UTC).date()
+            completed = [str(day) for day in chosen_days() if day < today]
+            outlet_events[statement_asset(conn_id)].add_partitions(completed)
+
+        @task_group(group_id=conn_id)
+        def statement(conn_id: str) -> None:
+            pull.partial(conn_id=conn_id).expand(account_id=list_accounts(conn_id)) >> publish(conn_id)
+
+        statement(conn_id)
+
+
+statements()

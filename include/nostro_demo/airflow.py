@@ -1,0 +1,160 @@
+"""A real Airflow on free loopback ports: api-server, scheduler (LocalExecutor), dag-processor and triggerer.
+
+    with Airflow(Path(".demo/airflow")) as airflow:
+        maker = airflow.client("maker")
+
+The four components are started side by side rather than by `airflow standalone`: as quick, each has a log of its own,
+and each can be ended, killed and started again by its own process id.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+
+from nostro_demo.config import airflow_environment, fresh_passwords
+from nostro_demo.process import Process, stop_all, wait_until
+from nostro_demo.rest import Client
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+# Logs are read from the disk, on which all components are: nobody needs the two log servers on their fixed ports.
+COMPONENTS: dict[str, tuple[str, ...]] = {
+    "api-server": ("api-server",),
+    "scheduler": ("scheduler", "--skip-serve-logs"),
+    "dag-processor": ("dag-processor",),
+    "triggerer": ("triggerer", "--skip-serve-logs"),
+}
+
+
+def free_port(wanted: int = 0) -> int:
+    """`wanted` if nobody listens there, else any free loopback port."""
+    for port in (wanted, 0):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return int(probe.getsockname()[1])
+    raise OSError("no free port on 127.0.0.1")
+
+
+class Airflow:
+    """A context manager; `home` is made new, everything started is ended on the way out."""
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        dags: Path = REPOSITORY / "dags",
+        plugins: Path = REPOSITORY / "plugins",
+        env: Mapping[str, str] | None = None,
+        port: int = 0,
+        start_timeout: float = 120,
+    ) -> None:
+        """`env` wins over the settings made here; `port` is taken if it is free."""
+        self.home = home.resolve()
+        self.logs = self.home / "components"
+        self.url = f"http://127.0.0.1:{free_port(port)}"
+        self.passwords = fresh_passwords()
+        self.env = airflow_environment(self.home, self.url, dags.resolve(), plugins.resolve(), env or {})
+        self._start_timeout = start_timeout
+        self._processes: dict[str, Process] = {}
+        self._clients: list[Client] = []
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        self._make_home()
+        migration = self._process("migrate", ("db", "migrate"))
+        migration.wait(self._start_timeout)
+        for name in COMPONENTS:
+            self.start_component(name)
+        watched = list(self._processes.values())
+        wait_until("API server up", self._warm_up, self._start_timeout, watch=watched)
+        wait_until("Airflow healthy", self.healthy, self._start_timeout, watch=watched)
+
+    def stop(self) -> None:
+        for client in self._clients:
+            client.close()
+        stop_all(list(self._processes.values()))
+        self._processes.clear()
+        self._clients.clear()
+
+    def healthy(self) -> bool:
+        health = self._get("/api/v2/monitor/health") or {}
+        wanted = ("metadatabase", "scheduler", "dag_processor", "triggerer")
+        return all(health.get(part, {}).get("status") == "healthy" for part in wanted)
+
+    def _warm_up(self) -> bool:
+        """The Execution API builds its routes at its first call, which takes seconds: now rather than in a task."""
+        return self._get("/execution/health") is not None
+
+    def _get(self, path: str) -> dict[str, Any] | None:
+        try:
+            answer = httpx.get(self.url + path, timeout=30, trust_env=False)
+        except httpx.TransportError:
+            return None
+        return dict(answer.json()) if answer.is_success else None
+
+    def check(self) -> None:
+        """Raises ProcessFailed if a component has ended."""
+        for process in self._processes.values():
+            process.check()
+
+    def client(self, user: str) -> Client:
+        """The REST API as `maker`, `checker`, `admin` or `viewer`."""
+        client = Client(self.url, user, self.passwords[user])
+        self._clients.append(client)
+        return client
+
+    def start_component(self, name: str) -> None:
+        self._processes[name] = self._process(name, COMPONENTS[name])
+
+    def stop_component(self, name: str) -> None:
+        self._processes.pop(name).stop()
+
+    def kill_component(self, name: str) -> None:
+        """As a crash would: SIGKILL to the component and whatever it runs."""
+        self._processes.pop(name).kill()
+
+    def pids(self) -> dict[str, list[int]]:
+        return {name: process.pids() for name, process in self._processes.items()}
+
+    def cli(self, *arguments: str, timeout: float = 60) -> str:
+        """Run one `airflow` command in this Airflow's environment and give its standard output."""
+        command = [sys.executable, "-m", "airflow", *arguments]
+        done = subprocess.run(command, env=self.env, cwd=self.home, capture_output=True, text=True, timeout=timeout)
+        if done.returncode:
+            raise RuntimeError(f"airflow {' '.join(arguments)} ended with {done.returncode}:\n{done.stderr[-4000:]}")
+        return done.stdout
+
+    def _process(self, name: str, arguments: tuple[str, ...]) -> Process:
+        command = (sys.executable, "-m", "airflow", *arguments)
+        return Process(name, command, log=self.logs / f"{name}.log", env=self.env, cwd=self.home, patience=3)
+
+    def _make_home(self) -> None:
+        # 0700: the database and the logs lie here. Only a directory that an Airflow was made in is replaced.
+        if self.home.exists() and any(self.home.iterdir()):
+            if not (self.home / "airflow.cfg").exists() and not self.logs.exists():
+                raise FileExistsError(f"{self.home} is not an AIRFLOW_HOME; not replacing it")
+            shutil.rmtree(self.home)
+        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.logs.mkdir()
+        passwords = self.env["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"]
+        with os.fdopen(os.open(passwords, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
+            json.dump(self.passwords, file)

@@ -1,0 +1,236 @@
+"""Banking Circle Connect: mutual TLS on two origins, five-minute tokens bound to the certificate."""
+
+import hashlib
+import ssl
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from starlette.requests import Request
+
+from nostro_sandbox import credentials, tokens
+from nostro_sandbox.bank import Bank, Endpoint, Kind, Refused, Setup
+from nostro_sandbox.books import BOOK, CRDT, DBIT, Account, Line
+from nostro_sandbox.history import History
+from nostro_sandbox.history import Kind as Sort
+from nostro_sandbox.wire import JsonObject, WireError, authorization, basic, decimal_text, number, query_int, trimmed
+
+_CURRENCIES = (("EUR", 2), ("USD", 2), ("JPY", 0), ("KWD", 3))
+
+_HISTORY = History(
+    kinds=(Sort("Incoming", CRDT, 6), Sort("Outgoing", DBIT, 5), Sort("Fee", DBIT, 1)),
+    new_key=lambda rng, index, movement: str(uuid.UUID(int=rng.getrandbits(128), version=4)),
+    value_days=(0, 0, 0, 1, 2),
+)
+
+
+class BankingCircle(Bank):
+    conn_type = "banking_circle"
+    mutual_tls = True
+    token_lifetime = 300
+
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        self.username = "m2m-nostro@nostro-sandbox.example"
+        # A Basic header is split at the first colon only.
+        self.password = self.secret("password") + ":+/"
+        self.company = credentials.unique_id(setup.seed, "banking_circle company")
+        for index in range(setup.accounts):
+            currency, exponent = _CURRENCIES[index % len(_CURRENCIES)]
+            account_id = str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
+            iban = f"LU{self.rng.randrange(10, 99)}401{self.rng.randrange(10**13):013d}"
+            self.book.open(Account(account_id, currency, exponent, self.company, {"iban": iban}))
+        _HISTORY.write(self.book, self.rng, setup.entries, setup.today)
+
+    @classmethod
+    def listeners(cls) -> Sequence[str]:
+        return (cls.conn_type, "banking_circle_authorization")
+
+    def connection(self, urls: Mapping[str, str]) -> JsonObject:
+        pki = self.setup.pki
+        extra = {
+            "authorization_url": urls["banking_circle_authorization"],
+            "private_key_p12": pki.p12,
+            "private_key_passphrase": pki.passphrase,
+            "ca_certificates_pem": pki.ca_pem,
+        }
+        return {"login": self.username, "password": self.password, "extra": extra}
+
+    def endpoints(self) -> Mapping[str, Sequence[Endpoint]]:
+        return {
+            self.conn_type: (
+                Endpoint("GET", "/api/v1/accounts", self._accounts),
+                Endpoint("GET", "/api/v1/accounts/{account_id}", self._account),
+                Endpoint("GET", "/api/v1/accounts/{account_id}/balances", self._balances),
+                Endpoint("GET", "/api/v3/bookings", self._bookings),
+            ),
+            "banking_circle_authorization": (
+                Endpoint("GET", "/api/v1/authorizations/authorize", self._authorize, Kind.TOKEN),
+            ),
+        }
+
+    def error(self, kind: Kind, status: int, message: str) -> Any:
+        return _errors(str(status), message)
+
+    async def _authorize(self, request: Request) -> Any:
+        given = basic(request)
+        if given is None:
+            raise Refused(401, _errors("401", "Basic authentication is required"), ["protocol_errors"])
+        if given != (self.username, self.password):
+            raise Refused(401, _errors("401", "Wrong username or password"), ["refused_logins"])
+        if self.faults.get("locked"):
+            raise Refused(403, _errors("403", "The user is locked"), ["refused_logins"])
+        lifetime, now, thumbprint = self.lifetime(), int(self.now()), _thumbprint(request)
+        claims = {
+            "iss": "https://nostro-sandbox.example/v2.0/",
+            "exp": int(now + lifetime),
+            "nbf": now,
+            "iat": now,
+            "aud": self.company,
+            "sub": self.username,
+            "userType": "4",
+            "thumbprint": thumbprint,
+            "jti": tokens.opaque(),
+        }
+        value = tokens.signed(claims, self.setup.pki.signing_key, "RS256")
+        token = self.access_tokens.issue(value, lifetime, bound=thumbprint)
+        # A duration, but as a string.
+        return {"access_token": token.value, "expires_in": self.stated_lifetime(trimmed(str(lifetime)))}
+
+    def _enter(self, request: Request) -> None:
+        scheme, value = authorization(request)
+        if scheme != "bearer" or not value:
+            raise Refused(401, _errors("401", "A bearer token is required"), ["protocol_errors"])
+        token = self.live_token(value)
+        if token is None:
+            raise Refused(401, _errors("401", "The token is invalid or expired"))
+        if token.bound != _thumbprint(request):
+            raise Refused(401, _errors("401", "The token belongs to another certificate"))
+
+    def _found(self, account_id: str) -> Account:
+        account = self.book.accounts.get(account_id)
+        if account is None:
+            raise Refused(404, _errors("404", "Account not found"))
+        return account
+
+    async def _accounts(self, request: Request) -> Any:
+        self._enter(request)
+        return _page(request, [self._account_row(account) for account in self.book.accounts.values()], high=5000)
+
+    async def _account(self, request: Request) -> Any:
+        self._enter(request)
+        return self._account_row(self._found(request.path_params["account_id"]))
+
+    async def _balances(self, request: Request) -> Any:
+        self._enter(request)
+        return {"result": [self._balance(self._found(request.path_params["account_id"]))]}
+
+    def _account_row(self, account: Account) -> JsonObject:
+        iban = account.details["iban"]
+        return {
+            "accountId": account.account_id,
+            "accountDescription": f"Nostro {account.currency}",
+            "accountIdentifiers": [{"account": iban, "financialInstitution": "BCIRLULL", "country": "LU"}],
+            "ibans": [iban],
+            "status": "Open",
+            "currency": account.currency,
+            "openingDate": "2020-12-06T00:00:00+00:00",
+            "ownedByCompanyId": self.company,
+            "protectionType": "None",
+            "balances": [self._balance(account)],
+        }
+
+    def _balance(self, account: Account) -> JsonObject:
+        """What the account began the day with, and what the day has brought."""
+        today = self.setup.today
+        intraday = sum(
+            line.signed_minor
+            for line in self.book.lines(account.account_id)
+            if line.movement.status == BOOK and self.book.booking_date(line.movement) == today
+        )
+        return {
+            "type": "CurrentBalance",
+            "currency": account.currency,
+            "beginOfDayAmount": _number(account.balance - intraday, account.exponent),
+            "financialDate": _midnight(today),
+            "intraDayAmount": _number(intraday, account.exponent),
+            "lastTransactionTimestamp": _midnight(today),
+            "blockedBalanceAmount": number("0"),
+        }
+
+    async def _bookings(self, request: Request) -> Any:
+        self._enter(request)
+        for name in ("AccountId", "DateFrom"):
+            if not request.query_params.get(name):
+                raise WireError(f"{name} is required")
+        account = self._found(request.query_params["AccountId"])
+        start, end = _date_parameter(request, "DateFrom"), _date_parameter(request, "DateTo") or date.max
+        assert start is not None
+        if start < date(self.setup.today.year - 1, 1, 1):
+            raise WireError("DateFrom reaches back beyond the previous year")
+        lines = [
+            line
+            for line in self.book.lines(account.account_id)
+            if start <= self.book.booking_date(line.movement) <= end
+        ]
+        return _page(request, lines, high=5000, row=self._booking)
+
+    def _booking(self, line: Line) -> JsonObject:
+        account, movement = line.account, line.movement
+        booked = _midnight(self.book.booking_date(movement))
+        return {
+            "bookingId": movement.key,
+            "accountId": account.account_id,
+            "paymentId": str(uuid.uuid5(uuid.NAMESPACE_OID, movement.key)),
+            "transactionReference": movement.key.replace("-", "")[:16].upper(),
+            "transactionDate": booked,
+            "bookingDate": booked,
+            "valueDate": _midnight(self.book.value_date(movement)),
+            "amount": {"currency": account.currency, "amount": _number(line.signed_minor, account.exponent)},
+            "creditDebitIndicator": line.credit_debit,
+            "details": movement.text,
+            "endToEndId": movement.end_to_end_id,
+            "counterpartyName": movement.counterparty,
+            "counterpartyAccount": {
+                "account": "DE89370400440532013000",
+                "financialInstitution": "COBADEFF",
+                "country": "DE",
+            },
+            "status": "Booked",
+        }
+
+
+def _thumbprint(request: Request) -> str:
+    certificate = request.scope["extensions"]["tls"]["client_cert_chain"][0]
+    return hashlib.sha1(ssl.PEM_cert_to_DER_cert(certificate)).hexdigest().upper()
+
+
+def _errors(code: str, text: str) -> list[JsonObject]:
+    return [{"errorCode": code, "errorText": text}]
+
+
+def _number(minor: int, exponent: int) -> str:
+    return number(trimmed(decimal_text(minor, exponent)))
+
+
+def _midnight(day: date) -> str:
+    return f"{day.isoformat()}T00:00:00+00:00"
+
+
+def _page(request: Request, items: Sequence[Any], high: int, row: Any = lambda item: item) -> JsonObject:
+    """Pages count from one; nothing says which is the last."""
+    page = query_int(request, "PageNumber", 1, low=1)
+    size = query_int(request, "PageSize", 50, low=1, high=high)
+    result = [row(item) for item in items[(page - 1) * size : page * size]]
+    return {"result": result, "pageInfo": {"currentPage": page, "pageSize": size}}
+
+
+def _date_parameter(request: Request, name: str) -> date | None:
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    try:
+        return datetime.fromisoformat(text).date()
+    except ValueError:
+        raise WireError(f"{name} is not a date") from None

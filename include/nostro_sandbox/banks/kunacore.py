@@ -1,0 +1,320 @@
+"""Kuna Core: e-mail and password with a merchant id, rotating refresh tokens, or an API key."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+from starlette.requests import Request
+
+from nostro_sandbox import credentials, tokens
+from nostro_sandbox.bank import Bank, Endpoint, Kind, Refused, Setup
+from nostro_sandbox.books import BOOK, CRDT, DBIT, FAIL, PDNG, Account, Line, Movement
+from nostro_sandbox.history import History
+from nostro_sandbox.history import Kind as Sort
+from nostro_sandbox.wire import (
+    JsonObject,
+    WireError,
+    authorization,
+    decimal_text,
+    json_body,
+    query_int,
+    require_content_type,
+    require_fields,
+    require_header,
+    trimmed,
+)
+
+_ASSETS = (("BTC", 8), ("ETH", 18), ("EUR", 2), ("USDT", 6), ("BTC", 8))
+_REFRESH_LIFETIME = 2 * 86400
+_PENDING = ("Created", "Processing", "OnHold")
+
+_HISTORY = History(
+    kinds=(
+        Sort("Deposit", CRDT, 8, (BOOK,) * 16 + (PDNG, FAIL), delays=(0, 0, 40, 1800, 20 * 3600)),
+        Sort("Withdraw", DBIT, 6, (BOOK,) * 16 + (PDNG, FAIL), delays=(0, 40, 1800)),
+        Sort("Transfer", "between", 4, (BOOK,) * 16 + (FAIL,)),
+    ),
+    new_key=lambda rng, index, movement: str(uuid.UUID(int=rng.getrandbits(128), version=4)),
+)
+
+_OPERATION_FILTERS = {
+    "type": str,
+    "status": str,
+    "walletId": str,
+    "externalId": str,
+    "targetAsset": str,
+    "sourceAsset": str,
+    "dateFrom": str,
+    "dateTo": str,
+}
+_CUSTOMER_FILTERS = {
+    "email": str,
+    "walletId": str,
+    "phoneNumber": str,
+    "fullName": str,
+    "externalId": str,
+    "referralId": str,
+    "createdFrom": str,
+    "createdTo": str,
+    "take": int,
+    "skip": int,
+}
+_NEW_CUSTOMER = {
+    "email": str,
+    "firstName": str,
+    "lastName": str,
+    "country": str,
+    "verificationDocumentId": str,
+    "residenceAddress": str,
+}
+_NEW_CUSTOMER_MORE = {"phoneNumber": str, "comment": str, "externalId": str, "referralId": str, "itn": str}
+
+
+class KunaCore(Bank):
+    conn_type = "kunacore"
+    token_lifetime = 1800
+
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        self.email = "owner@nostro-sandbox.example"
+        self.password = self.secret("password")
+        self.merchant_id = credentials.unique_id(setup.seed, "kunacore merchant")
+        self.api_key = self.secret("api key", 64)
+        self.customers: dict[str, JsonObject] = {}
+        for index in range(setup.accounts):
+            asset, exponent = _ASSETS[index % len(_ASSETS)]
+            wallet_id = _random_id(self.rng)
+            self._add_customer(f"customer{index + 1}@nostro-sandbox.example", _random_id(self.rng), wallet_id)
+            self.book.open(Account(wallet_id, asset, exponent, f"customer{index + 1}@nostro-sandbox.example"))
+        _HISTORY.write(self.book, self.rng, setup.entries, setup.today)
+        for movement in self.book.movements.values():
+            _complete(movement, self.rng)
+
+    def _add_customer(self, email: str, customer_id: str, wallet_id: str) -> JsonObject:
+        created = _iso(datetime.combine(self.setup.today - timedelta(days=400), datetime.min.time(), UTC))
+        customer = {"id": customer_id, "email": email, "walletId": wallet_id, "createdAt": created}
+        self.customers[email] = customer
+        return customer
+
+    def connection(self, urls: Mapping[str, str]) -> JsonObject:
+        extra = {"merchant_id": self.merchant_id, "api_key": self.api_key}
+        return {"login": self.email, "password": self.password, "extra": extra}
+
+    def endpoints(self) -> Mapping[str, Sequence[Endpoint]]:
+        return {
+            self.conn_type: (
+                Endpoint("POST", "/v2/auth/login", self._login, Kind.TOKEN),
+                Endpoint("POST", "/v2/auth/refresh", self._refresh, Kind.TOKEN),
+                Endpoint("POST", "/v2/customer/find", self._find_customers),
+                Endpoint("POST", "/v2/customer/create", self._create_customer),
+                Endpoint("POST", "/v2/balance", self._balance),
+                Endpoint("POST", "/v2/operation/find", self._find_operations),
+            )
+        }
+
+    def error(self, kind: Kind, status: int, message: str) -> Any:
+        return _errors("VALIDATION_ERROR" if status < 500 else "INTERNAL_ERROR", message)
+
+    # Tokens
+
+    async def _login(self, request: Request) -> Any:
+        body = await json_body(request)
+        merchant_id = require_header(request, "merchant_id")
+        require_fields(body, {"token": str, "password": str})
+        wanted = (self.email, self.password, self.merchant_id)
+        if (body["token"], body["password"], merchant_id) != wanted:
+            raise Refused(401, _errors("UNAUTHORIZED", "Invalid credentials"), ["refused_logins"])
+        if self.faults.get("locked"):
+            raise Refused(403, _errors("USER_BLOCKED", "User is blocked"), ["refused_logins"])
+        return self._granted(tokens.opaque())
+
+    async def _refresh(self, request: Request) -> Any:
+        body = await json_body(request)
+        self.stats.count("refreshes")
+        if require_header(request, "merchant_id") != self.merchant_id:
+            raise Refused(401, _errors("UNAUTHORIZED", "Invalid merchant"), ["refused_logins"])
+        require_fields(body, {"refreshToken": str})
+        token = self.refresh_tokens.find(body["refreshToken"])
+        if token is not None and token.used:
+            # Somebody holds a copy: nobody keeps the family.
+            self.stats.count("refresh_reuse")
+            self.refresh_tokens.revoke_family(token.family)
+            self.access_tokens.revoke_family(token.family)
+        if token is None or token.used or not token.alive:
+            raise Refused(401, _errors("REFRESH_TOKEN_EXPIRED", "Invalid token"))
+        token.used = True
+        return self._granted(token.family)
+
+    def _granted(self, family: str) -> JsonObject:
+        now, key = self.now(), self.setup.pki.signing_key
+        lifetime = self.lifetime()
+        refresh_lifetime = float(self.faults.get("refresh_lifetime", _REFRESH_LIFETIME))
+        who = {"id": self.merchant_id, "fingerprint": family, "iat": int(now)}
+        claims = {
+            **who,
+            "email": self.email,
+            "role": "Owner",
+            "t": "u",
+            "merchantId": self.merchant_id,
+            "jwtId": tokens.opaque(),
+            "exp": int(now + lifetime),
+        }
+        renewal = {
+            **who,
+            "sessionCreatedAt": int(now * 1000),
+            "exp": int(now + refresh_lifetime),
+            "jwtId": tokens.opaque(),
+        }
+        access = self.access_tokens.issue(tokens.signed(claims, key, "RS256"), lifetime, family)
+        refresh = self.refresh_tokens.issue(tokens.signed(renewal, key, "RS256"), refresh_lifetime, family)
+        # An instant, not a duration.
+        expires = self.stated_lifetime(int(now + lifetime))
+        return {"data": {"accessToken": access.value, "expiresIn": expires, "refreshToken": refresh.value}}
+
+    def _enter(self, request: Request) -> None:
+        key = request.headers.get("api-key")
+        if key is not None:
+            if key != self.api_key:
+                raise Refused(401, _errors("UNAUTHORIZED", "Invalid api key"), ["refused_logins"])
+        else:
+            self._check_bearer(request)
+        require_content_type(request, "application/json")
+
+    def _check_bearer(self, request: Request) -> None:
+        scheme, value = authorization(request)
+        if scheme != "bearer" or not value:
+            raise Refused(401, _errors("UNAUTHORIZED", "No auth token"), ["protocol_errors"])
+        token = self.access_tokens.find(value)
+        if token is None or token.revoked:
+            raise Refused(401, _errors("UNAUTHORIZED", {"name": "JsonWebTokenError", "message": "invalid token"}))
+        if token.expired:
+            expired_at = _iso(datetime.fromtimestamp(token.expires_at, UTC))
+            message = {"name": "TokenExpiredError", "message": "jwt expired", "expiredAt": expired_at}
+            raise Refused(401, _errors("UNAUTHORIZED", message))
+
+    # Customers and balances
+
+    async def _find_customers(self, request: Request) -> Any:
+        self._enter(request)
+        body = await json_body(request)
+        require_fields(body, {}, _CUSTOMER_FILTERS)
+        found = [
+            customer
+            for customer in self.customers.values()
+            if all(body.get(name) in (None, customer[name]) for name in ("email", "walletId"))
+        ]
+        skip, take = body.get("skip") or 0, body.get("take") or 50
+        if skip < 0 or take < 1:
+            raise WireError("skip and take must be positive")
+        return {"data": found[skip : skip + take]}
+
+    async def _create_customer(self, request: Request) -> Any:
+        self._enter(request)
+        body = await json_body(request)
+        require_fields(body, _NEW_CUSTOMER, _NEW_CUSTOMER_MORE)
+        if body["email"] in self.customers:
+            raise Refused(400, _errors("CUSTOMER_EXISTS", "Email must be unique"))
+        return {"data": self._add_customer(body["email"], _random_id(self.rng), _random_id(self.rng))}
+
+    async def _balance(self, request: Request) -> Any:
+        self._enter(request)
+        body = await json_body(request)
+        require_fields(body, {"assets": list, "walletId": str})
+        if body["walletId"] not in {customer["walletId"] for customer in self.customers.values()}:
+            raise Refused(404, _errors("WALLET_NOT_FOUND", "Wallet not found"))
+        account = self.book.accounts.get(body["walletId"])
+        if account is None or (body["assets"] and account.currency not in body["assets"]):
+            return {"data": []}
+        balance = trimmed(decimal_text(account.balance, account.exponent))
+        return {
+            "data": [{"asset": account.currency, "currency": account.currency, "balance": balance, "lockBalance": "0"}]
+        }
+
+    # Operations
+
+    async def _find_operations(self, request: Request) -> Any:
+        self._enter(request)
+        body = await json_body(request)
+        require_fields(body, {}, _OPERATION_FILTERS)
+        skip = query_int(request, "skip", 0, low=0)
+        take = query_int(request, "take", 20, low=1, high=1000)
+        start, end = _instant_field(body, "dateFrom"), _instant_field(body, "dateTo")
+        wanted = [name for name in body if name not in ("dateFrom", "dateTo", "walletId") and body[name] is not None]
+        found = []
+        for movement in self._newest_first(body.get("walletId")):
+            if (start is None or movement.created >= start) and (end is None or movement.created <= end):
+                row = _row(movement)
+                if all(row[name] == body[name] for name in wanted):
+                    found.append(row)
+        return {"data": found[skip : skip + take]}
+
+    def _newest_first(self, wallet_id: str | None) -> list[Movement]:
+        if wallet_id is None:
+            return list(self.book.movements.values())[::-1]
+        if wallet_id not in self.book.accounts:
+            return []
+        lines: list[Line] = self.book.lines(wallet_id)
+        return [line.movement for line in reversed(lines)]
+
+
+def _complete(movement: Movement, rng: Random) -> None:
+    """What only this bank's movements have: the state's own name, and a wallet outside."""
+    pending = rng.choice(_PENDING)
+    movement.details["status"] = {BOOK: "Completed", FAIL: "Declined", PDNG: pending}[movement.status]
+    movement.details["outside"] = _random_id(rng)
+    if movement.kind == "Transfer" and movement.end_to_end_id is None:
+        movement.end_to_end_id = _random_id(rng)
+
+
+def _row(movement: Movement) -> JsonObject:
+    amount = trimmed(decimal_text(movement.credit_minor, movement.exponent))
+    transfer = movement.kind == "Transfer"
+    debited = movement.debit.account_id if movement.debit else movement.details["outside"]
+    credited = movement.credit.account_id if movement.credit else movement.details["outside"]
+    gives, takes = movement.kind != "Deposit", movement.kind != "Withdraw"
+    return {
+        "id": movement.key,
+        "externalId": movement.end_to_end_id,
+        "walletId": credited if movement.debit is None else debited,
+        "type": movement.kind,
+        "status": movement.details["status"],
+        "sourceAsset": movement.currency if gives else None,
+        "sourceAmount": amount if gives else None,
+        "targetAsset": movement.currency if takes else None,
+        "targetAmount": amount if takes else None,
+        "asset": movement.currency,
+        "amount": amount,
+        "processedAmount": amount if movement.status == BOOK else None,
+        "fee": "0",
+        "feeAsset": movement.currency,
+        "fromWalletId": debited if transfer else None,
+        "toWalletId": credited if transfer else None,
+        "createdAt": _iso(movement.created),
+        "updatedAt": _iso(movement.instant),
+        "completedAt": _iso(movement.booked) if movement.booked and movement.status == BOOK else None,
+    }
+
+
+def _errors(code: str, message: Any) -> JsonObject:
+    return {"errors": [{"code": code, "message": message}]}
+
+
+def _random_id(rng: Random) -> str:
+    return str(uuid.UUID(int=rng.getrandbits(128), version=4))
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def _instant_field(body: JsonObject, name: str) -> datetime | None:
+    """ISO 8601; a bare date is its midnight in UTC."""
+    if body.get(name) is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(body[name])
+    except ValueError:
+        raise WireError(f"'{name}' must be a valid ISO 8601 date string") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

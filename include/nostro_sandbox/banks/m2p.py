@@ -1,0 +1,248 @@
+"""M2P Prepaid: client credentials as JSON, a tenant header, prepaid wallets of entities."""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from starlette.requests import Request
+
+from nostro_sandbox import tokens
+from nostro_sandbox.bank import Bank, Endpoint, Kind, Refused, Setup
+from nostro_sandbox.books import BOOK, CRDT, DBIT, FAIL, Account, Line
+from nostro_sandbox.history import History
+from nostro_sandbox.history import Kind as Sort
+from nostro_sandbox.wire import (
+    JsonObject,
+    WireError,
+    authorization,
+    decimal_text,
+    json_body,
+    number,
+    query_int,
+    require_content_type,
+    require_fields,
+    require_header,
+    trimmed,
+)
+
+_CURRENCIES = (("INR", 2, "356"), ("USD", 2, "840"), ("KWD", 3, "414"), ("JPY", 0, "392"))
+
+# The customer service stands behind its own prefix and, on the older pages, without one.
+_PREFIXES = ("/prepaid/customer", "")
+
+_HISTORY = History(
+    kinds=(
+        Sort("CREDIT", CRDT, 8, (BOOK,) * 9 + (FAIL,)),
+        Sort("DEBIT", DBIT, 8, (BOOK,) * 9 + (FAIL,)),
+        Sort("REFUND", CRDT, 1),
+    ),
+    new_key=lambda rng, index, movement: str(20_000_000_000 + index * 37),
+)
+
+_FETCH_FIELDS = {
+    "fromDate": str,
+    "toDate": str,
+    "kit": str,
+    "mobile": str,
+    "accountId": str,
+    "success": bool,
+    "isOffline": bool,
+    "dataMart": bool,
+}
+
+
+class M2p(Bank):
+    conn_type = "m2p"
+    zone = ZoneInfo("Asia/Kolkata")
+
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        self.client_id = "nostro-m2p-client"
+        self.client_secret = self.secret("client secret", 48)
+        self.tenant = "NOSTROSBX"
+        self._request_ids: dict[str, str] = {}
+        self._answers = 0
+        for index in range(setup.accounts):
+            currency, exponent, code = _CURRENCIES[index % len(_CURRENCIES)]
+            account_id = f"{6100000000 + self.rng.randrange(10**7) * 100 + index}"
+            self.book.open(Account(account_id, currency, exponent, f"NOSTRO{index + 1:03d}", {"number": code}))
+        _HISTORY.write(self.book, self.rng, setup.entries, setup.today)
+
+    def connection(self, urls: Mapping[str, str]) -> JsonObject:
+        entity_ids = [account.owner for account in self.book.accounts.values()]
+        extra = {"tenant_id": self.tenant, "entity_ids": entity_ids}
+        return {"login": self.client_id, "password": self.client_secret, "extra": extra}
+
+    def endpoints(self) -> Mapping[str, Sequence[Endpoint]]:
+        found = [Endpoint("POST", "/auth/token", self._token, Kind.TOKEN)]
+        for prefix in _PREFIXES:
+            found += [
+                Endpoint("POST", f"{prefix}/v1/wallets/balance", self._balance),
+                Endpoint("POST", f"{prefix}/v1/transactions/fetch-all", self._transactions),
+                Endpoint("GET", f"{prefix}/v1/transactions/status/{{key}}", self._status),
+            ]
+        return {self.conn_type: (*found, Endpoint("GET", "/v1/products/", self._products))}
+
+    def error(self, kind: Kind, status: int, message: str) -> Any:
+        return _problem(status, message, f"error.http.{status}")
+
+    def forget(self) -> None:
+        super().forget()
+        self._request_ids.clear()
+
+    async def _token(self, request: Request) -> Any:
+        body = await json_body(request)
+        require_fields(body, {"clientId": str, "clientSecret": str, "grantType": str})
+        if body["grantType"] != "client_credentials":
+            raise WireError("Unsupported grantType")
+        wrong = (body["clientId"], body["clientSecret"]) != (self.client_id, self.client_secret)
+        if wrong or self.faults.get("locked"):
+            message = "The client is locked" if not wrong else "Invalid client credentials"
+            raise Refused(401, _problem(401, message, "error.http.401"), ["refused_logins"])
+        lifetime, now = self.lifetime(), int(self.now())
+        claims = {
+            "sub": self.client_id,
+            "tenant": self.tenant,
+            "roles": ["Operator"],
+            "iat": now,
+            "exp": int(now + lifetime),
+            "jti": tokens.opaque(),
+        }
+        token = self.access_tokens.issue(tokens.signed(claims, self.setup.pki.signing_key, "RS256"), lifetime)
+        expires_in = self.stated_lifetime(lifetime if lifetime % 1 else int(lifetime))
+        return {"access_token": token.value, "token_type": "Bearer", "expires_in": expires_in}
+
+    async def _enter(self, request: Request) -> None:
+        scheme, value = authorization(request)
+        if scheme != "bearer" or not value:
+            problem = _problem(401, "Full authentication is required", "error.http.401")
+            raise Refused(401, problem, ["protocol_errors"])
+        if self.live_token(value) is None:
+            raise Refused(401, _problem(401, "The token is invalid or expired", "error.http.401"))
+        if require_header(request, "X-TENANT-ID") != self.tenant:
+            raise WireError("Tenant mismatch", 403)
+        # Asked for on every call, a GET too.
+        require_content_type(request, "application/json")
+        await self._check_request_id(request)
+
+    async def _check_request_id(self, request: Request) -> None:
+        """One id is one request; the very same request may come again under it."""
+        request_id = request.headers.get("x-request-id")
+        if request_id is None:
+            return
+        content = f"{request.method} {request.url.path}?{request.url.query} {(await request.body())!r}"
+        if self._request_ids.setdefault(request_id, content) != content:
+            raise WireError("X-Request-ID was used for another request", 409)
+
+    def _account_of(self, body: JsonObject) -> Account:
+        for account in self.book.accounts.values():
+            if account.owner == body["entityId"] and body.get("accountId") in (None, account.account_id):
+                return account
+        # The platform answers 409 to what it does not know.
+        problem = _problem(409, "Customer does not exist", "error.business", "PPCUST_002")
+        raise Refused(409, problem)
+
+    async def _balance(self, request: Request) -> Any:
+        await self._enter(request)
+        body = await json_body(request)
+        require_fields(body, {"entityId": str}, {"accountId": str})
+        account = self._account_of(body)
+        balance = number(trimmed(decimal_text(account.balance, account.exponent)))
+        return {
+            "result": {
+                "accountId": account.account_id,
+                "entityId": account.owner,
+                "balance": balance,
+                "currency": account.currency,
+                "status": "ACTIVE",
+            }
+        }
+
+    async def _transactions(self, request: Request) -> Any:
+        await self._enter(request)
+        body = await json_body(request)
+        require_fields(body, {"entityId": str}, _FETCH_FIELDS)
+        start, end = _date_field(body, "fromDate"), _date_field(body, "toDate")
+        page = query_int(request, "pageNo", 0, low=0)
+        size = query_int(request, "pageSize", 10, low=1, high=500)
+        account = self._account_of(body)
+        lines = [
+            line
+            for line in reversed(self.book.lines(account.account_id))
+            if (start is None or self.book.booking_date(line.movement) >= start)
+            and (end is None or self.book.booking_date(line.movement) <= end)
+            and body.get("success") in (None, line.movement.status == BOOK)
+        ]
+        rows = [self._row(line, signed=True) for line in lines[page * size : (page + 1) * size]]
+        pagination = {
+            "list": None,
+            "pageSize": size,
+            "pageNo": page,
+            "totalPages": -(-len(lines) // size),
+            "totalElements": len(lines),
+        }
+        self._answers += 1
+        return {"result": rows, "pagination": None if self._answers % 3 == 0 else pagination}
+
+    async def _status(self, request: Request) -> Any:
+        await self._enter(request)
+        movement = self.book.movements.get(request.path_params["key"])
+        if movement is None:
+            raise Refused(409, _problem(409, "Transaction does not exist", "error.business", "PPCUST_004"))
+        account = movement.credit or movement.debit
+        assert account is not None
+        line = next(line for line in self.book.lines(account.account_id) if line.movement is movement)
+        return {"result": self._row(line, signed=False)}
+
+    def _row(self, line: Line, signed: bool) -> JsonObject:
+        """Amounts carry a sign in the list and none in the status."""
+        account, movement = line.account, line.movement
+        booked = movement.status == BOOK
+        before = line.balance_after - line.signed_minor
+        return {
+            "amount": decimal_text(line.signed_minor if signed else line.amount_minor, account.exponent),
+            "preBalance": decimal_text(before, account.exponent) if booked else None,
+            "postBalance": decimal_text(line.balance_after, account.exponent) if booked else None,
+            "transactionType": movement.kind,
+            "txnOrigin": "WEB" if line.credit_debit == CRDT else "POS",
+            "transactionStatus": "SUCCESS" if booked else "FAILURE",
+            "time": movement.instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z"),
+            "merchantName": movement.counterparty,
+            "externalTransactionId": movement.key,
+            "retrievalReferenceNo": movement.key[-12:].zfill(12),
+            "crDr": "C" if line.credit_debit == CRDT else "D",
+            "txnRef": movement.end_to_end_id,
+            "accountId": account.account_id,
+            "entityId": account.owner,
+            "transactionCurrencyCode": account.details["number"],
+            "transactionCurrencyCodeName": account.currency,
+        }
+
+    async def _products(self, request: Request) -> Any:
+        await self._enter(request)
+        return {"result": [{"id": "PRD001", "name": "Nostro prepaid", "status": "ACTIVE"}]}
+
+
+def _problem(status: int, detail: str, message: str, business_code: str | None = None) -> JsonObject:
+    problem = {
+        "type": "https://www.m2pfintech.com/problem/problem-with-message",
+        "title": "Request refused",
+        "status": status,
+        "detail": detail,
+        "message": message,
+    }
+    return {**problem, "business.code": business_code} if business_code else problem
+
+
+def _date_field(body: JsonObject, name: str) -> date | None:
+    text = body.get(name)
+    if text is None:
+        return None
+    if not re.fullmatch(r"\d{2}-\d{2}-\d{4}", text):
+        raise WireError(f"'{name}' is not of the form dd-mm-yyyy")
+    try:
+        return datetime.strptime(text, "%d-%m-%Y").replace(tzinfo=UTC).date()
+    except ValueError:
+        raise WireError(f"'{name}' is no date") from None

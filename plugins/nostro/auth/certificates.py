@@ -1,0 +1,179 @@
+"""Client certificates for mutual TLS: from the connection's text to an SSL context, the key never in clear on disk."""
+
+import base64
+import binascii
+import os
+import re
+import secrets
+import ssl
+import tempfile
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+    pkcs12,
+)
+
+from nostro.connection import BankConnection
+from nostro.errors import CertificateError
+
+_PEM = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----", re.DOTALL)
+_CERTIFICATE_ADVICE = "paste the whole certificate, from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----"
+_KEY_ADVICE = "paste the whole key, from -----BEGIN PRIVATE KEY----- to -----END PRIVATE KEY-----, and its passphrase"
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCertificate:
+    """A certificate, its chain and its key. str() shows thumbprint and end, which are no secrets."""
+
+    certificate: x509.Certificate
+    chain: tuple[x509.Certificate, ...] = ()
+    key: PrivateKeyTypes = field(repr=False, kw_only=True)
+
+    @property
+    def thumbprint(self) -> str:
+        """SHA-1 of the certificate in upper-case hex: what Banking Circle shows, and puts into its tokens."""
+        return self.certificate.fingerprint(hashes.SHA1()).hex().upper()  # noqa: S303 (a name, not a proof)
+
+    def __str__(self) -> str:
+        end = self.certificate.not_valid_after_utc
+        return f"certificate {self.thumbprint}, valid until {end:%Y-%m-%d %H:%M} UTC"
+
+    def check(self, connection: BankConnection, name: str, now: datetime) -> None:
+        """Raise CertificateError if the key belongs to another certificate, or the certificate's time is not now."""
+        own = self.certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        if self.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) != own:
+            reason = f"the private key does not belong to {self}"
+            raise _error(connection, name, reason, "enter the key that was made for this certificate")
+        if now >= self.certificate.not_valid_after_utc:
+            raise _error(connection, name, f"{self} has expired", "get a new certificate from the bank and enter it")
+        if now < self.certificate.not_valid_before_utc:
+            begin = f"{self.certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
+            raise _error(connection, name, f"{self} is not valid before {begin}", "check this machine's clock")
+
+    def context(self, authorities: str | None) -> ssl.SSLContext:
+        """TLS 1.2 or newer with this certificate, trusting the system's authorities and those in PEM `authorities`."""
+        context = ssl.create_default_context()
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if authorities:
+            context.load_verify_locations(cadata=authorities)
+        # ssl reads keys from files only. Ours holds the key encrypted under a passphrase that this line makes and no
+        # other place ever has: should the process die before the unlink, what stays behind opens for nobody.
+        passphrase = secrets.token_hex(32)
+        chain = b"".join(c.public_bytes(Encoding.PEM) for c in (self.certificate, *self.chain))
+        encryption = BestAvailableEncryption(passphrase.encode())
+        descriptor, path = tempfile.mkstemp(prefix="nostro-")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(chain + self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption))
+            context.load_cert_chain(path, password=passphrase)
+        finally:
+            os.unlink(path)
+        return context
+
+
+def client_certificate(connection: BankConnection, now: datetime | None = None) -> ClientCertificate:
+    """The certificate in `private_key_p12`, or in `client_certificate_pem` and `private_key_pem`, fit for use now.
+
+    Raises CertificateError where it is not, ConfigurationError where fields are missing or contradict each other.
+    """
+    p12 = connection.optional("private_key_p12")
+    pem = connection.optional("client_certificate_pem"), connection.optional("private_key_pem")
+    if p12 and any(pem):
+        reason = "it is filled in beside client_certificate_pem or private_key_pem"
+        raise connection.error("private_key_p12", reason, "keep one of the two forms and empty the other")
+    if not p12 and not any(pem):
+        advice = "enter the P12 file in base64, or fill in client_certificate_pem and private_key_pem"
+        raise connection.error("private_key_p12", "the client certificate is missing", advice)
+    certificate = _from_p12(connection, p12) if p12 else _from_pem(connection)
+    certificate.check(connection, "private_key_p12" if p12 else "private_key_pem", now or datetime.now(UTC))
+    return certificate
+
+
+def authorities(connection: BankConnection) -> str | None:
+    """The private authorities in `ca_certificates_pem`, in PEM; None for the system's alone."""
+    text = connection.optional("ca_certificates_pem")
+    if text is None:
+        return None
+    found = _certificates(connection, "ca_certificates_pem", text)
+    return "".join(c.public_bytes(Encoding.PEM).decode() for c in found)
+
+
+def _from_p12(connection: BankConnection, text: str) -> ClientCertificate:
+    name = "private_key_p12"
+    try:
+        data = base64.b64decode("".join(text.split()), validate=True)
+    except (ValueError, binascii.Error):
+        raise _error(connection, name, "it is not base64", "enter the output of: base64 -w0 file.p12") from None
+    try:
+        key, certificate, chain = pkcs12.load_key_and_certificates(data, _passphrase(connection))
+    except (ValueError, TypeError):
+        advice = "check private_key_passphrase, and that the file is a P12 (PFX)"
+        raise _error(connection, name, "it does not open with the passphrase", advice) from None
+    if key is None or certificate is None:
+        raise _error(connection, name, "it lacks the certificate or its key", "export both into one P12 file")
+    return ClientCertificate(certificate, tuple(chain), key=key)
+
+
+def _from_pem(connection: BankConnection) -> ClientCertificate:
+    chain = _certificates(
+        connection, "client_certificate_pem", connection.require("client_certificate_pem", "the certificate in PEM")
+    )
+    name = "private_key_pem"
+    text = normalised_pem(connection.require(name, "the certificate's private key in PEM"))
+    passphrase = _passphrase(connection)
+    encrypted = "ENCRYPTED" in text
+    try:
+        key = load_pem_private_key(text.encode(), passphrase if encrypted else None)
+    except (ValueError, TypeError):
+        wrong = "it does not open with private_key_passphrase" if encrypted else "it is not a private key in PEM"
+        raise _error(connection, name, wrong, _KEY_ADVICE) from None
+    return ClientCertificate(chain[0], tuple(chain[1:]), key=key)
+
+
+def _certificates(connection: BankConnection, name: str, text: str) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(normalised_pem(text).encode())
+    except ValueError:
+        raise _error(connection, name, "it is not a certificate in PEM", _CERTIFICATE_ADVICE) from None
+
+
+def normalised_pem(text: str) -> str:
+    r"""PEM with its line breaks put right.
+
+    Environment variables turn them into the two characters `\n`, and a one-line password field drops them or makes
+    them spaces; some people store the whole text in base64 once more.
+    """
+    if "-----BEGIN" not in text:
+        try:
+            text = base64.b64decode("".join(text.split()), validate=True).decode("ascii")
+        except (ValueError, binascii.Error):
+            return text
+    text = text.replace("\\r", "").replace("\\n", "\n")
+    return "".join(map(_block, _PEM.finditer(text))) or text
+
+
+def _block(found: re.Match[str]) -> str:
+    label, body = found.groups()
+    if ":" in body:  # the older encrypted form has header lines, which cannot be told apart once they run together
+        return f"{found.group()}\n"
+    figures = "".join(body.split())
+    lines = "\n".join(figures[i : i + 64] for i in range(0, len(figures), 64))
+    return f"-----BEGIN {label}-----\n{lines}\n-----END {label}-----\n"
+
+
+def _passphrase(connection: BankConnection) -> bytes | None:
+    text = connection.optional("private_key_passphrase")
+    return text.encode() if text else None
+
+
+def _error(connection: BankConnection, name: str, reason: str, advice: str) -> CertificateError:
+    return CertificateError(conn_id=connection.conn_id, field=name, reason=reason, advice=advice)

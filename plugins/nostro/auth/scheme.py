@@ -1,0 +1,120 @@
+"""Signing: httpx.Auth that puts credentials on requests to one origin, and renews once what the bank refuses."""
+
+import asyncio
+import base64
+from collections.abc import AsyncGenerator, Generator
+from dataclasses import dataclass, field
+
+import httpx
+
+from nostro.auth.cache import TokenSource
+
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True, slots=True)
+class Resending:
+    """Which requests may be sent a second time: those that only read, and writes that carry a stable key.
+
+    `reading_posts` are the paths of POSTs that the bank documents as searches; `idempotency_header` is the header by
+    which the bank tells a repeated write.
+    """
+
+    reading_posts: tuple[str, ...] = ()
+    idempotency_header: str | None = None
+
+    def allows(self, request: httpx.Request) -> bool:
+        if not _replayable(request):
+            return False
+        if request.method in _SAFE_METHODS:
+            return True
+        if request.method == "POST" and request.url.path.rstrip("/") in self.reading_posts:
+            return True
+        return self.idempotency_header is not None and self.idempotency_header in request.headers
+
+
+def _replayable(request: httpx.Request) -> bool:
+    try:
+        _ = request.content
+    except httpx.RequestNotRead:  # a body streamed from the caller is gone once it was sent
+        return False
+    return True
+
+
+class BankAuth(httpx.Auth):
+    """Base of the schemes. A scheme says how to `sign`; one that can renew says what a refusal looks like, and how.
+
+    Signing may wait for the store or the bank; under an event loop it is done in a thread.
+    """
+
+    resending = Resending()
+
+    def sign(self, request: httpx.Request) -> None:
+        """Put the credentials on `request`."""
+        raise NotImplementedError
+
+    def suspects(self, request: httpx.Request, response: httpx.Response) -> bool:
+        """Whether `response` may be a refusal of the credentials; its body is read only if so."""
+        return False
+
+    def renewed(self, request: httpx.Request, response: httpx.Response) -> bool:
+        """Renew what `response`, now read, says was refused; False if it says nothing of the kind."""
+        return False
+
+    def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        self.sign(request)
+        response = yield request
+        if self.suspects(request, response):
+            response.read()
+            if self.renewed(request, response) and self.resending.allows(request):
+                self.sign(request)
+                yield request
+
+    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        await asyncio.to_thread(self.sign, request)
+        response = yield request
+        if self.suspects(request, response):
+            await response.aread()
+            if await asyncio.to_thread(self.renewed, request, response) and self.resending.allows(request):
+                await asyncio.to_thread(self.sign, request)
+                yield request
+
+
+@dataclass
+class BearerAuth(BankAuth):
+    """An access token as RFC 6750 has it. A 401 means that the token sent was refused: it is replaced, once."""
+
+    source: TokenSource
+    resending: Resending = field(default_factory=Resending)
+
+    def sign(self, request: httpx.Request) -> None:
+        request.headers["Authorization"] = f"Bearer {self.source.get().value}"
+
+    def suspects(self, request: httpx.Request, response: httpx.Response) -> bool:
+        return response.status_code == httpx.codes.UNAUTHORIZED
+
+    def renewed(self, request: httpx.Request, response: httpx.Response) -> bool:
+        self.source.get(refused=sent_token(request))
+        return True
+
+
+@dataclass
+class HeaderAuth(BankAuth):
+    """The same header on every call: Basic (RFC 7617) or an API key. Nothing to renew."""
+
+    name: str
+    value: str = field(repr=False)
+
+    def sign(self, request: httpx.Request) -> None:
+        request.headers[self.name] = self.value
+
+
+def sent_token(request: httpx.Request) -> str:
+    """The bearer token that `request` carried."""
+    sent: str = request.headers.get("Authorization", "")
+    return sent.removeprefix("Bearer ")
+
+
+def basic(user: str, password: str) -> str:
+    """The value of a Basic Authorization header (RFC 7617), in UTF-8."""
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode("ascii")

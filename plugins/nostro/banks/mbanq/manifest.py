@@ -1,0 +1,26 @@
+from nostro.manifest import Field, Manifest
+
+MANIFEST = Manifest(
+    conn_type="mbanq",
+    title="Mbanq",
+    hook_class="nostro.banks.mbanq.hook.MbanqHook",
+    relabeling={"login": "Username", "password": "Password"},
+    placeholders={"host": "https://api.cloud.mbanq.com"},
+    fields={
+        "auth_mode": Field(
+            "Authentication",
+            "password logs a user in; signed_jwt signs each call with a shared secret.",
+            choices=("password", "signed_jwt"),
+            default="password",
+        ),
+        "tenant_id": Field("Tenant", "The tenant's identifier, sent as tenantId."),
+        "client_id": Field("Client ID", "Needed for password."),
+        "client_secret": Field("Client secret", "Needed for password.", secret=True),
+        "totp_secret": Field("TOTP secret", "In base32, if the user has a second factor by TOTP.", secret=True),
+        "otp_delivery_method": Field(
+            "Code delivery", "If the second factor comes by e-mail or SMS.", choices=("EMAIL", "SMS")
+        ),
+        "jwt_secret": Field("JWT secret", "Needed for signed_jwt.", secret=True),
+        "signee": Field("Signee", "Needed for signed_jwt."),
+    },
+)

@@ -1,0 +1,136 @@
+"""A bank connection's fields, checked: what Airflow stores, without Airflow."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from nostro.errors import ConfigurationError
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+# What signs, addresses or guards a request is nostro's to set; a header by hand would go unnoticed for years.
+_RESERVED = frozenset(
+    [
+        "authorization",
+        "proxy-authorization",
+        "cookie",
+        "host",
+        "content-length",
+        "transfer-encoding",
+        "idempotency-key",
+        "api-key",
+        "jwt-token",
+        "tenantid",
+        "fineract-platform-tenantid",
+        "fineract-platform-tfa-token",
+        "x-tenant-id",
+        "merchant_id",
+        "x-request-id",
+        "x-messagereference",
+        "content-type",
+    ]
+)
+_DEFAULT_TIMEOUT = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class BankConnection:
+    """One connection's fields. Getters raise ConfigurationError, which names the field and the remedy.
+
+    An empty string, null and a missing key all mean that a field is not set: Airflow's form writes each of them.
+    """
+
+    conn_id: str
+    host: str | None = None
+    login: str | None = None
+    password: str | None = field(default=None, repr=False)
+    port: int | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def error(self, name: str, reason: str, advice: str) -> ConfigurationError:
+        return ConfigurationError(conn_id=self.conn_id, field=name, reason=reason, advice=advice)
+
+    def optional(self, name: str) -> str | None:
+        """The field as text, None if it is not set; `name` is one of Airflow's own fields or a key of `extra`."""
+        value = {"host": self.host, "login": self.login, "password": self.password}.get(name, self.extra.get(name))
+        if value is None or value == "":
+            return None
+        if isinstance(value, bool | float) or not isinstance(value, str | int):
+            raise self.error(name, "it is not text", "enter it as plain text")
+        text = str(value)
+        if set(text.strip()) == {"*"}:
+            raise self.error(name, "it holds only asterisks, a mask that was saved", "enter the real value again")
+        return text
+
+    def require(self, name: str, what: str) -> str:
+        """The field as text; `what` says what it is, for who has to fill it in."""
+        value = self.optional(name)
+        if value is None or not value.strip():
+            raise self.error(name, "it is empty", f"enter {what}")
+        return value
+
+    def choice(self, name: str, choices: tuple[str, ...]) -> str:
+        """One of `choices`, the first if the field is not set."""
+        value = self.optional(name) or choices[0]
+        if value not in choices:
+            raise self.error(name, "its value is not known", f"choose one of: {', '.join(choices)}")
+        return value
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """A list of texts; a single text is split at commas and line ends, as people type them."""
+        value = self.extra.get(name)
+        if value is None or value == "":
+            return ()
+        items = re.split(r"[,\n]", value) if isinstance(value, str) else value
+        if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
+            raise self.error(name, "it is not a list of texts", 'enter a list, such as ["one", "two"]')
+        return tuple(item.strip() for item in items if item.strip())
+
+    def origin(self, name: str = "host") -> str:
+        """The origin (scheme, host and port) in `host` or another field; https, or http on this machine only."""
+        text = self.require(name, "the bank's address, such as https://api.example.com").strip()
+        parts = urlsplit(text if "://" in text else f"https://{text}")
+        advice = "enter scheme, host and port only, such as https://api.example.com"
+        try:
+            port = parts.port or (self.port if name == "host" else None)
+        except ValueError:
+            raise self.error(name, "its port is not a number", advice) from None
+        if not parts.hostname or parts.path not in ("", "/") or parts.query or parts.fragment or parts.username:
+            raise self.error(name, "it is not an origin", advice)
+        if parts.scheme not in ("https", "http"):
+            raise self.error(name, "its scheme is not https", advice)
+        if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+            raise self.error(name, "it is plain http, which would send secrets in clear", "write https://")
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        return f"{parts.scheme}://{host}" + (f":{port}" if port else "")
+
+    def timeout(self) -> float:
+        """Seconds to wait for the bank, to connect and to answer."""
+        value = self.extra.get("timeout")
+        if value is None or value == "":
+            return _DEFAULT_TIMEOUT
+        try:
+            seconds = float(value)
+        except (TypeError, ValueError):
+            seconds = 0.0
+        if isinstance(value, bool) or not 0 < seconds <= 600:
+            raise self.error("timeout", "it is not a number of seconds from 1 to 600", "enter a number or leave it out")
+        return seconds
+
+    def headers(self) -> dict[str, str]:
+        """More headers to send with every request."""
+        value = self.extra.get("headers")
+        if value is None or value == "":
+            return {}
+        if not isinstance(value, Mapping):
+            raise self.error("headers", "it is not an object", 'enter it as {"Name": "value"}')
+        for name, text in value.items():
+            if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
+                raise self.error("headers", "a header's name is malformed", "use letters, digits and dashes")
+            if name.lower() in _RESERVED:
+                raise self.error("headers", f"'{name}' is set by nostro", "remove it")
+            if not isinstance(text, str) or not text.isascii() or not text.isprintable():
+                raise self.error("headers", f"the value of '{name}' is not plain ASCII text", "correct it")
+        return dict(value)

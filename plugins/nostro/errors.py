@@ -1,0 +1,168 @@
+"""What can go wrong, as one tree; each branch says by its `remedy` what should happen next.
+
+NostroError
+├── ConfigurationError            the connection or `[nostro]` lacks or contradicts something     fail
+│   └── CertificateError          a certificate or key cannot be used                             fail
+├── AuthError
+│   ├── CredentialsRefused        the bank knows the request and says no                          fail
+│   ├── AccountLocked             too many refused logins                                         ask
+│   ├── PasswordExpired           a person has to set a new one at the bank                       ask
+│   ├── SecondFactorDue           a code is due that no task can make                             ask
+│   ├── TokenEndpointUnavailable  outage, throttling, no network                                  retry
+│   ├── LeaseTimeout              another worker holds the login for too long                     retry
+│   ├── NoTokenInThisMode         Basic, API key and signed JWT have none                         fail
+│   └── SealBroken                a sealed token does not open with this process's keys           fail
+├── BankError
+│   ├── Throttled                 429                                                             retry
+│   ├── Unavailable               5xx, no network, no answer                                      retry
+│   ├── TokenRefused              401 again, with a token just renewed                            fail
+│   ├── Rejected                  the bank understood and said no                                 fail
+│   ├── UserActionPending         the account's owner has to confirm at the bank                  ask
+│   ├── UnexpectedAnswer          does not fit the bank's documents                               fail
+│   └── OutcomeUnknown            a payout may or may not exist; ask for its status               retry
+├── OriginRefused                 a signed request was about to leave for another host            fail
+└── PayoutConflict                the same end_to_end_id with other content                       fail
+
+Messages are templates filled with named fields. What a bank answers never becomes part of one; a field that comes off
+the wire (a status, a code) is checked against a short list or a narrow pattern before it gets here.
+"""
+
+from datetime import datetime
+from typing import Any, ClassVar, Literal
+
+Remedy = Literal["fail", "retry", "park", "ask"]
+
+
+class NostroError(Exception):
+    """Root of the tree.
+
+    `remedy` says what should happen to the task: `fail` at once, `retry` (at `retry_at`, if that is set), `park` until
+    something outside arrives, or `ask` a person. `retry_at` is an aware datetime or None. `fields` are what the message
+    was made from.
+    """
+
+    template: ClassVar[str] = "{reason}"
+    remedy: ClassVar[Remedy] = "fail"
+
+    def __init__(self, *, retry_at: datetime | None = None, **fields: Any) -> None:
+        super().__init__(self.template.format(**fields))
+        self.retry_at = retry_at
+        self.fields = fields
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.retry_at, self.fields)
+
+
+def _rebuild(cls: type[NostroError], retry_at: datetime | None, fields: dict[str, Any]) -> NostroError:
+    return cls(retry_at=retry_at, **fields)
+
+
+class ConfigurationError(NostroError):
+    template = "Connection '{conn_id}', field '{field}': {reason}; {advice}."
+
+
+class SettingError(ConfigurationError):
+    template = "Setting '{field}' in section [nostro]: {reason}; {advice}."
+
+
+class CertificateError(ConfigurationError):
+    pass
+
+
+class AuthError(NostroError):
+    pass
+
+
+class CredentialsRefused(AuthError):
+    template = "Connection '{conn_id}': {bank} refused the credentials ({code}); check {fields_to_check}."
+
+
+class AccountLocked(AuthError):
+    template = "Connection '{conn_id}': {bank} has locked this access after too many refused logins; {advice}."
+    remedy = "ask"
+
+
+class PasswordExpired(AuthError):
+    template = (
+        "Connection '{conn_id}': the password of this {bank} user has expired; "
+        "set a new one at the bank and enter it in the field 'password'."
+    )
+    remedy = "ask"
+
+
+class SecondFactorDue(AuthError):
+    template = "Connection '{conn_id}': {bank} asks for a second factor and {reason}; {advice}."
+    remedy = "ask"
+
+
+class TokenEndpointUnavailable(AuthError):
+    template = "Connection '{conn_id}': {bank}'s token endpoint at {host} gave no token ({reason}); {advice}."
+    remedy = "retry"
+
+
+class LeaseTimeout(AuthError):
+    template = (
+        "Connection '{conn_id}': another worker has been logging in to {bank} for more than {seconds} s; "
+        "try again, and look at that worker if it goes on."
+    )
+    remedy = "retry"
+
+
+class NoTokenInThisMode(AuthError):
+    template = "Connection '{conn_id}' uses auth_mode '{mode}', which has no access token; use get_conn()."
+
+
+class SealBroken(AuthError):
+    template = "{what} cannot be opened with the seal keys of this process; {advice}."
+
+
+class BankError(NostroError):
+    """`fields` holds `conn_id`, `bank`, `operation` (method and path, without query), `status` and `request_id`."""
+
+    template = "Connection '{conn_id}': {bank} answered {operation} with {reason}; {advice}."
+
+
+class Throttled(BankError):
+    remedy = "retry"
+
+
+class Unavailable(BankError):
+    remedy = "retry"
+
+
+class TokenRefused(BankError):
+    pass
+
+
+class Rejected(BankError):
+    pass
+
+
+class UserActionPending(BankError):
+    remedy = "ask"
+
+
+class UnexpectedAnswer(BankError):
+    pass
+
+
+class OutcomeUnknown(BankError):
+    template = (
+        "Connection '{conn_id}': {bank} gave no usable answer to {operation} ({reason}), so the payout may or may not "
+        "exist; {advice}."
+    )
+    remedy = "retry"
+
+
+class OriginRefused(NostroError):
+    template = (
+        "Connection '{conn_id}' signs requests to {origin} only, not to {other}; "
+        "use a client of your own for other hosts."
+    )
+
+
+class PayoutConflict(NostroError):
+    template = (
+        "Connection '{conn_id}': end_to_end_id '{end_to_end_id}' was already used for a payout with another content "
+        "({difference}); give a new payout an id of its own."
+    )

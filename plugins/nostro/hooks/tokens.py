@@ -1,0 +1,50 @@
+"""The token cache of this process, as section [nostro] wants it: one for all hooks of the process."""
+
+from functools import cache
+
+from airflow.sdk.configuration import conf
+from airflow.sdk.log import mask_secret
+from cryptography.fernet import Fernet
+
+from nostro import settings
+from nostro.auth.cache import TokenCache
+from nostro.auth.seal import Seal
+from nostro.auth.store import NoStore, SqliteStore, TokenStore
+from nostro.errors import SettingError
+
+
+def token_cache() -> TokenCache:
+    """The process's token cache. Raises SettingError if there is no sound key or no usable store."""
+    return _token_cache(settings.store(), tuple(settings.seal_keys() or _airflow_keys()))
+
+
+@cache
+def _token_cache(store: str, keys: tuple[str, ...]) -> TokenCache:
+    for key in keys:
+        mask_secret(key)
+    seal = Seal(keys)
+    chosen: TokenStore = NoStore() if store.lower() == "none" else SqliteStore(store, seal)
+    return TokenCache(chosen, seal, mask=mask_secret)
+
+
+def _airflow_keys() -> list[str]:
+    """Airflow's own Fernet keys, if they are real ones.
+
+    Asked of the configuration, not of get_fernet(): without a key that one hands out a stand-in which leaves everything
+    in clear, and where the worker has no key it fails on the placeholder in Airflow's defaults.
+    """
+    keys = [key.strip() for key in (conf.get("core", "fernet_key", fallback="") or "").split(",") if key.strip()]
+    try:
+        for key in keys:
+            Fernet(key)
+    except ValueError:
+        keys = []
+    if not keys:
+        raise SettingError(
+            conn_id="",
+            field="seal_keys",
+            reason="there is no key to seal tokens with, and Airflow has no Fernet key of its own",
+            advice="set AIRFLOW__NOSTRO__SEAL_KEYS on every worker to the output of: "
+            "python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'",
+        )
+    return keys

@@ -1,0 +1,1 @@
+"""Operators that the DAGs need beside Airflow's own."""

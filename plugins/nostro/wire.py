@@ -1,0 +1,173 @@
+"""The wire: how each request leaves and each answer comes back, for all banks.
+
+Clients are bound to one origin, follow no redirect, wait no longer than the connection's timeout, verify TLS, honour
+HTTPS_PROXY and NO_PROXY but never .netrc, and log one redacted line per request.
+"""
+
+import email.utils
+import json
+import logging
+import re
+import ssl
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, NoReturn
+
+import httpx
+
+from nostro import __version__
+from nostro.errors import OriginRefused
+
+log = logging.getLogger(__name__)
+
+TOKEN_TIMEOUT = 30.0
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._=:-]{1,80}")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What a client needs to reach one origin of one connection."""
+
+    conn_id: str
+    origin: str
+    timeout: float
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    tls: ssl.SSLContext | None = None
+
+
+def client(line: Line, auth: httpx.Auth | None = None) -> httpx.Client:
+    def guard(request: httpx.Request) -> None:
+        _guard(line, request)
+
+    return httpx.Client(event_hooks={"request": [guard], "response": [_watch]}, **_options(line, auth))
+
+
+def async_client(line: Line, auth: httpx.Auth | None = None) -> httpx.AsyncClient:
+    async def guard(request: httpx.Request) -> None:
+        _guard(line, request)
+
+    async def watch(response: httpx.Response) -> None:
+        _watch(response)
+
+    return httpx.AsyncClient(event_hooks={"request": [guard], "response": [watch]}, **_options(line, auth))
+
+
+def _options(line: Line, auth: httpx.Auth | None) -> dict[str, Any]:
+    return {
+        "base_url": line.origin,
+        "auth": auth,
+        "timeout": line.timeout,
+        "headers": {"User-Agent": f"airflow-provider-nostro/{__version__}", **line.headers},
+        "verify": line.tls or True,
+        "follow_redirects": False,
+    }
+
+
+def _guard(line: Line, request: httpx.Request) -> None:
+    """Refuse another origin. httpx calls this for each request that leaves, a redirect's next one included."""
+    if _origin(request.url) != _origin(httpx.URL(line.origin)):
+        other = f"{request.url.scheme}://{request.url.host}"
+        raise OriginRefused(conn_id=line.conn_id, origin=line.origin, other=other)
+    request.extensions["nostro.sent_at"] = time.monotonic()
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
+
+
+def _watch(response: httpx.Response) -> None:
+    if log.isEnabledFor(logging.DEBUG):
+        request = response.request
+        milliseconds = (time.monotonic() - request.extensions["nostro.sent_at"]) * 1000
+        shown = (request.method, request.url.path, response.status_code, milliseconds, request_id(response))
+        log.debug("%s %s -> %d in %.0f ms, request id %s", *shown)
+
+
+def request_id(response: httpx.Response) -> str:
+    """The id by which the bank's support finds this request: the bank's own, else the one that we sent, else '-'."""
+    for headers in (response.headers, response.request.headers):
+        found = headers.get("x-request-id", "")
+        if _REQUEST_ID.fullmatch(found):
+            return str(found)
+    return "-"
+
+
+def operation(request: httpx.Request) -> str:
+    return f"{request.method} {request.url.path}"
+
+
+def retry_at(response: httpx.Response, now: datetime) -> datetime | None:
+    """When the bank wants to be asked again (Retry-After, RFC 9110 10.2.3, in either form), a day ahead at most."""
+    stated = response.headers.get("retry-after", "")
+    if stated.strip().isdecimal() and len(stated) < 10:
+        return now + min(timedelta(seconds=int(stated)), timedelta(days=1))
+    instant = http_date(stated)
+    if instant is None:
+        return None
+    # The difference of the bank's own two clocks' readings counts, not that of its clock and ours.
+    wait = instant - (http_date(response.headers.get("date")) or now)
+    return now + min(max(wait, timedelta()), timedelta(days=1))
+
+
+def http_date(text: str | None) -> datetime | None:
+    """The instant of an HTTP date (RFC 9110 5.6.7), None if there is none to read."""
+    try:
+        read = email.utils.parsedate_to_datetime(text or "")
+    except (TypeError, ValueError, IndexError):
+        return None
+    return read if read.tzinfo else read.replace(tzinfo=UTC)
+
+
+def failure(error: httpx.HTTPError) -> str:
+    """Why no answer came, in words of our own: httpx's may quote addresses with credentials in them."""
+    if isinstance(error, httpx.TimeoutException):
+        return "no answer in time"
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted: {cause.verify_message}"
+        if isinstance(cause, ssl.SSLError):
+            return f"TLS failed: {(cause.reason or 'no reason given').lower().replace('_', ' ')}"
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, httpx.ProxyError):
+        return "the proxy refused"
+    if isinstance(error, httpx.ConnectError):
+        return "cannot connect"
+    return "the connection broke"
+
+
+def parse_json(response: httpx.Response) -> Any:
+    """The answer's JSON, its numbers as int and Decimal. Raises ValueError for anything else, NaN included."""
+    try:
+        return json.loads(response.content, parse_float=Decimal, parse_constant=_no_constant)
+    except RecursionError:
+        raise ValueError("JSON nested beyond any document") from None
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def dig(value: Any, path: Iterable[str]) -> Any:
+    """The value at `path` in nested objects; None where the path ends early."""
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+class _NoChallenges(logging.Filter):
+    """Keep out the records in which httpcore, at DEBUG, prints response headers that hold tokens.
+
+    MANGOPAY's WWW-Authenticate has a link with a one-time token in it, and cookies are credentials as well.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = str(record.args or record.msg).lower()
+        return "www-authenticate" not in text and "set-cookie" not in text
+
+
+for _name in ("httpcore.http11", "httpcore.http2"):
+    logging.getLogger(_name).addFilter(_NoChallenges())
