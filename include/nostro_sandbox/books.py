@@ -43,7 +43,7 @@ class Movement:
     end_to_end_id: str | None = None
     counterparty: str = ""
     text: str = ""
-    value_days: int = 0
+    value_days: int | None = None  # from booking to value; None where the bank states no value date
     undoes: "Movement | None" = None
     details: dict[str, Any] = field(default_factory=dict)
 
@@ -97,8 +97,14 @@ class Book:
     def booking_date(self, movement: Movement) -> date:
         return movement.instant.astimezone(self.zone).date()
 
-    def value_date(self, movement: Movement) -> date:
+    def value_date(self, movement: Movement) -> date | None:
+        if movement.value_days is None:
+            return None
         return self.booking_date(movement) + timedelta(days=movement.value_days)
+
+    def certain_value_date(self, movement: Movement) -> date:
+        """The value date where the bank always states one."""
+        return self.value_date(movement) or self.booking_date(movement)
 
     def _entries(self) -> Iterator[dict[str, Any]]:
         for account_id, lines in self._lines.items():
@@ -106,11 +112,12 @@ class Book:
                 movement = line.movement
                 if movement.status == FAIL:
                     continue
+                value_date = self.value_date(movement)
                 yield {
                     "entry_key": movement.key,
                     "account_id": account_id,
                     "booking_date": self.booking_date(movement).isoformat(),
-                    "value_date": self.value_date(movement).isoformat(),
+                    "value_date": value_date.isoformat() if value_date else None,
                     "credit_debit": line.credit_debit,
                     "amount_minor": line.amount_minor,
                     "currency": line.account.currency,

@@ -44,7 +44,7 @@ class History:
 
     kinds: Sequence[Kind]
     new_key: NewKey
-    value_days: tuple[int, ...] = (0,)
+    value_days: tuple[int | None, ...] = (None,)
 
     def write(self, book: Book, rng: Random, entries: int, today: date) -> None:
         movements: list[Movement] = []

@@ -12,7 +12,7 @@ import pytest
 from sandbox_client import BANKS, Sandbox
 
 # account, key, booking date, value date, credit or debit, minor units, end-to-end id
-Entry = tuple[str, str, str, str, str, int, str | None]
+Entry = tuple[str, str, str, str | None, str, int, str | None]
 FIELDS = ("account_id", "entry_key", "booking_date", "value_date", "credit_debit", "amount_minor", "end_to_end_id")
 
 
@@ -52,7 +52,7 @@ def read_mbanq(sandbox: Sandbox) -> Iterator[Entry]:
                         str(account["id"]),
                         str(row["id"]),
                         booked,
-                        transfer["valueDate"] if transfer else booked,
+                        transfer["valueDate"] if transfer else None,
                         "CRDT" if kind["deposit"] or kind["interestPosting"] else "DBIT",
                         minor(row["amount"], int(row["currency"]["decimalPlaces"])),
                         transfer["externalId"] if transfer else None,
@@ -78,7 +78,7 @@ def read_m2p(sandbox: Sandbox) -> Iterator[Entry]:
                 booked = datetime.fromisoformat(row["time"]).astimezone(ZoneInfo("Asia/Kolkata")).date().isoformat()
                 side = {"C": "CRDT", "D": "DBIT"}[row["crDr"]]
                 key = row["externalTransactionId"]
-                yield row["accountId"], key, booked, booked, side, abs(amount), row["txnRef"]
+                yield row["accountId"], key, booked, None, side, abs(amount), row["txnRef"]
 
 
 def read_mangopay(sandbox: Sandbox) -> Iterator[Entry]:
@@ -88,7 +88,12 @@ def read_mangopay(sandbox: Sandbox) -> Iterator[Entry]:
         for wallet in exact(client.get(f"{home}/users/{user['Id']}/wallets/", headers=headers)):
             number, pages = 1, 1
             while number <= pages:
-                query = {"page": number, "per_page": 8, "Sort": "CreationDate:ASC", "Status": "SUCCEEDED"}
+                query: dict[str, Any] = {
+                    "page": number,
+                    "per_page": 8,
+                    "Sort": "CreationDate:ASC",
+                    "Status": "SUCCEEDED",
+                }
                 answer = client.get(f"{home}/wallets/{wallet['Id']}/transactions", params=query, headers=headers)
                 number, pages = number + 1, int(answer.headers["x-number-of-pages"])
                 for row in exact(answer):
@@ -98,7 +103,7 @@ def read_mangopay(sandbox: Sandbox) -> Iterator[Entry]:
                     executed = datetime.fromtimestamp(int(row["ExecutionDate"]), ZoneInfo("Europe/Luxembourg"))
                     booked = executed.date().isoformat()
                     side = "CRDT" if incoming else "DBIT"
-                    yield wallet["Id"], row["Id"], booked, booked, side, int(funds["Amount"]), row["Tag"]
+                    yield wallet["Id"], row["Id"], booked, None, side, int(funds["Amount"]), row["Tag"]
 
 
 def read_kunacore(sandbox: Sandbox) -> Iterator[Entry]:
@@ -114,7 +119,7 @@ def read_kunacore(sandbox: Sandbox) -> Iterator[Entry]:
                 booked = row["completedAt"][:10]
                 side = "CRDT" if incoming else "DBIT"
                 amount = minor(row["amount"], digits[row["asset"]])
-                yield wallet, row["id"], booked, booked, side, amount, row["externalId"]
+                yield wallet, row["id"], booked, None, side, amount, row["externalId"]
             if len(rows) < 11:
                 break
             skip += 11
@@ -128,7 +133,8 @@ def read_banking_circle(sandbox: Sandbox) -> Iterator[Entry]:
         number, rows = 0, [None] * 13
         while len(rows) == 13:
             number += 1
-            query = {"AccountId": account["accountId"], "DateFrom": since, "PageNumber": number, "PageSize": 13}
+            query: dict[str, Any] = {"AccountId": account["accountId"], "DateFrom": since}
+            query |= {"PageNumber": number, "PageSize": 13}
             rows = exact(client.get("/api/v3/bookings", params=query, headers=headers))["result"]
             for row in rows:
                 amount = minor(row["amount"]["amount"], digits)
@@ -248,7 +254,7 @@ def test_mangopay_refunds_run_backwards(sandbox: Sandbox) -> None:
     home = f"/v2.01/{sandbox.credentials['mangopay']['login']}"
     rows = []
     for account in sandbox.truth("mangopay")["accounts"]:
-        query = {"per_page": 100, "Nature": "REFUND"}
+        query: dict[str, Any] = {"per_page": 100, "Nature": "REFUND"}
         rows += client.get(f"{home}/wallets/{account['account_id']}/transactions", params=query, headers=headers).json()
     assert rows
     assert {row["Type"] for row in rows} >= {"PAYOUT", "TRANSFER"}

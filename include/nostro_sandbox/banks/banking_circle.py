@@ -186,7 +186,7 @@ class BankingCircle(Bank):
             "transactionReference": movement.key.replace("-", "")[:16].upper(),
             "transactionDate": booked,
             "bookingDate": booked,
-            "valueDate": _midnight(self.book.value_date(movement)),
+            "valueDate": _midnight(self.book.certain_value_date(movement)),
             "amount": {"currency": account.currency, "amount": _number(line.signed_minor, account.exponent)},
             "creditDebitIndicator": line.credit_debit,
             "details": movement.text,

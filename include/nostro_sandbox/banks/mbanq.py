@@ -95,11 +95,11 @@ class Mbanq(Bank):
             self.book.open(Account(str(101 + index), currency, exponent, str(1 + index // 2), details))
         _HISTORY.write(self.book, self.rng, setup.entries, setup.today)
         for movement in self.book.movements.values():
-            if not movement.kind.endswith(("deposit", "withdrawal")):
-                movement.end_to_end_id, movement.value_days = None, 0
-            elif movement.end_to_end_id is None:
-                # Without a transfer object the row states one date only.
-                movement.value_days = 0
+            if movement.kind not in ("deposit", "withdrawal"):
+                movement.end_to_end_id = None
+            if movement.end_to_end_id is None and movement.status != PDNG:
+                # It stands in the transfer object, which such a row lacks.
+                movement.value_days = None
 
     def connection(self, urls: Mapping[str, str]) -> JsonObject:
         extra = {
@@ -451,7 +451,7 @@ class Mbanq(Bank):
             "reference": [movement.text],
             "status": {BOOK: "EXECUTION_SUCCESS", PDNG: "AML_SCREENING", FAIL: "RETURNED"}[movement.status],
             "type": "CREDIT" if incoming else "DEBIT",
-            "valueDate": _plain_date(self.book.value_date(movement)),
+            "valueDate": _plain_date(self.book.certain_value_date(movement)),
             "executedAt": _plain_date(self.book.booking_date(movement)),
         }
 
@@ -466,7 +466,7 @@ class Mbanq(Bank):
             "id": int(movement.key),
             "typeOf": "PENDING_CREDIT" if line.credit_debit == CRDT else "PENDING_DEBIT",
             "type": "CREDIT" if line.credit_debit == CRDT else "DEBIT",
-            "valueDate": _plain_date(self.book.value_date(movement)),
+            "valueDate": _plain_date(self.book.certain_value_date(movement)),
             "amount": amount,
             "pendingAmount": amount,
             "createdAt": _plain_date(self.book.booking_date(movement)),
