@@ -6,7 +6,7 @@ ours or two; each side is a line of that account.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -101,6 +101,17 @@ class Book:
         if movement.value_days is None:
             return None
         return self.booking_date(movement) + timedelta(days=movement.value_days)
+
+    def booked_between(self, account_id: str, start: date | None, end: date | None) -> list[Line]:
+        """The lines booked from one day to another, both included, in the bank's own days."""
+        since = self._midnight(start or date.min)
+        until = self._midnight(end + timedelta(days=1) if end and end < date.max else date.max)
+        return [line for line in self._lines[account_id] if since <= line.movement.instant < until]
+
+    def _midnight(self, day: date) -> datetime:
+        # The outermost days have no instant in zones off UTC.
+        day = min(max(day, date(1900, 1, 1)), date(9000, 1, 1))
+        return datetime.combine(day, time(), self.zone).astimezone(UTC)
 
     def certain_value_date(self, movement: Movement) -> date:
         """The value date where the bank always states one."""

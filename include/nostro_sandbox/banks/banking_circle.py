@@ -165,15 +165,11 @@ class BankingCircle(Bank):
             if not request.query_params.get(name):
                 raise WireError(f"{name} is required")
         account = self._found(request.query_params["AccountId"])
-        start, end = _date_parameter(request, "DateFrom"), _date_parameter(request, "DateTo") or date.max
+        start, end = _date_parameter(request, "DateFrom"), _date_parameter(request, "DateTo")
         assert start is not None
         if start < date(self.setup.today.year - 1, 1, 1):
             raise WireError("DateFrom reaches back beyond the previous year")
-        lines = [
-            line
-            for line in self.book.lines(account.account_id)
-            if start <= self.book.booking_date(line.movement) <= end
-        ]
+        lines = self.book.booked_between(account.account_id, start, end)
         return _page(request, lines, high=5000, row=self._booking)
 
     def _booking(self, line: Line) -> JsonObject:

@@ -242,13 +242,14 @@ class KunaCore(Bank):
         take = query_int(request, "take", 20, low=1, high=1000)
         start, end = _instant_field(body, "dateFrom"), _instant_field(body, "dateTo")
         wanted = [name for name in body if name not in ("dateFrom", "dateTo", "walletId") and body[name] is not None]
-        found = []
-        for movement in self._newest_first(body.get("walletId")):
-            if (start is None or movement.created >= start) and (end is None or movement.created <= end):
-                row = _row(movement)
-                if all(row[name] == body[name] for name in wanted):
-                    found.append(row)
-        return {"data": found[skip : skip + take]}
+        found = [
+            movement
+            for movement in self._newest_first(body.get("walletId"))
+            if (start is None or movement.created >= start) and (end is None or movement.created <= end)
+        ]
+        if wanted:
+            found = [movement for movement in found if _matches(_row(movement), body, wanted)]
+        return {"data": [_row(movement) for movement in found[skip : skip + take]]}
 
     def _newest_first(self, wallet_id: str | None) -> list[Movement]:
         if wallet_id is None:
@@ -295,6 +296,10 @@ def _row(movement: Movement) -> JsonObject:
         "updatedAt": _iso(movement.instant),
         "completedAt": _iso(movement.booked) if movement.booked and movement.status == BOOK else None,
     }
+
+
+def _matches(row: JsonObject, body: JsonObject, names: Sequence[str]) -> bool:
+    return all(row[name] == body[name] for name in names)
 
 
 def _errors(code: str, message: Any) -> JsonObject:

@@ -168,13 +168,9 @@ class M2p(Bank):
         page = query_int(request, "pageNo", 0, low=0)
         size = query_int(request, "pageSize", 10, low=1, high=500)
         account = self._account_of(body)
-        lines = [
-            line
-            for line in reversed(self.book.lines(account.account_id))
-            if (start is None or self.book.booking_date(line.movement) >= start)
-            and (end is None or self.book.booking_date(line.movement) <= end)
-            and body.get("success") in (None, line.movement.status == BOOK)
-        ]
+        lines = self.book.booked_between(account.account_id, start, end)[::-1]
+        if body.get("success") is not None:
+            lines = [line for line in lines if (line.movement.status == BOOK) == body["success"]]
         rows = [self._row(line, signed=True) for line in lines[page * size : (page + 1) * size]]
         pagination = {
             "list": None,

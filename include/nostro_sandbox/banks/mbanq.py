@@ -391,13 +391,8 @@ class Mbanq(Bank):
         self._enter(request, "SavingsAccountTransaction")
         account = self._found(request)
         start, end = _date_parameter(request, "startDate"), _date_parameter(request, "endDate")
-        lines = [
-            line
-            for line in self.book.lines(account.account_id)
-            if line.movement.status != PDNG
-            and (start is None or self.book.booking_date(line.movement) >= start)
-            and (end is None or self.book.booking_date(line.movement) <= end)
-        ]
+        booked = self.book.booked_between(account.account_id, start, end)
+        lines = [line for line in booked if line.movement.status != PDNG]
         if request.query_params.get("sortOrder", "DESC").upper() == "DESC":
             lines.reverse()
         return _page(request, lines, self._row)
