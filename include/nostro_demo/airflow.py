@@ -20,6 +20,7 @@ from typing import Any, Self
 
 import httpx
 
+from nostro_demo import preload
 from nostro_demo.config import airflow_environment, fresh_passwords
 from nostro_demo.process import Process, stop_all, wait_until
 from nostro_demo.rest import Client
@@ -55,15 +56,19 @@ class Airflow:
         plugins: Path = REPOSITORY / "plugins",
         env: Mapping[str, str] | None = None,
         port: int = 0,
+        quick: bool = True,
         start_timeout: float = 120,
     ) -> None:
-        """`env` wins over the settings made here; `port` is taken if it is free."""
+        """`env` wins over the settings made here; `port` is taken if it is free.
+
+        `quick`: tasks find heavy modules imported already; they do not see changes made to those modules meanwhile.
+        """
         self.home = home.resolve()
         self.logs = self.home / "components"
         self.url = f"http://127.0.0.1:{free_port(port)}"
         self.passwords = fresh_passwords()
         self.env = airflow_environment(self.home, self.url, dags.resolve(), plugins.resolve(), env or {})
-        self._start_timeout = start_timeout
+        self._quick, self._start_timeout = quick, start_timeout
         self._processes: dict[str, Process] = {}
         self._clients: list[Client] = []
 
@@ -155,6 +160,9 @@ class Airflow:
             shutil.rmtree(self.home)
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.logs.mkdir()
+        if self._quick:
+            (self.home / "config").mkdir()
+            (self.home / "config" / "airflow_local_settings.py").write_text(preload.LOCAL_SETTINGS, encoding="utf-8")
         passwords = self.env["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"]
         with os.fdopen(os.open(passwords, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
             json.dump(self.passwords, file)

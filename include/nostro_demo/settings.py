@@ -2,7 +2,7 @@
 
 One call per kind of object, where three CLI commands take some four seconds each. As a command, for docker-compose:
 `python -m nostro_demo.settings airflow_settings.yaml sandbox.json`, with NOSTRO_AIRFLOW_URL, NOSTRO_AIRFLOW_USER and
-NOSTRO_AIRFLOW_PASSWORD in the environment, where other users cannot read them.
+NOSTRO_AIRFLOW_PASSWORDS in the environment, the last one naming the simple auth manager's file of passwords.
 """
 
 import argparse
@@ -87,7 +87,8 @@ def main() -> None:
     arguments = parser.parse_args()
     sandbox = json.loads(arguments.sandbox.read_text(encoding="utf-8")) if arguments.sandbox else None
     settings = read(arguments.settings, sandbox)
-    url, user, password = (os.environ[f"NOSTRO_AIRFLOW_{name}"] for name in ("URL", "USER", "PASSWORD"))
+    url, user, passwords = (os.environ[f"NOSTRO_AIRFLOW_{name}"] for name in ("URL", "USER", "PASSWORDS"))
+    password = json.loads(Path(passwords).read_text(encoding="utf-8"))[user]
     with Client(url, user, password) as client:
         settings.apply(client)
     print(f"{len(settings.connections)} connections, {len(settings.pools)} pools, {len(settings.variables)} variables")

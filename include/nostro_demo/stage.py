@@ -24,6 +24,7 @@ class Stage:
         directory: Path,
         *,
         port: int = 0,
+        quick: bool = True,
         env: Mapping[str, str] | None = None,
         dags: Path = REPOSITORY / "dags",
         dag_ids: tuple[str, ...] = DAGS,
@@ -34,7 +35,8 @@ class Stage:
         self.dag_ids = dag_ids
         self.sandbox = Sandbox(self.directory / "sandbox.log", **sandbox_flags)
         own = {"AIRFLOW__NOSTRO__LAKE": f"file://{self.lake}"}
-        self.airflow = Airflow(self.directory / "airflow", dags=dags, port=port, env={**own, **(env or {})})
+        every = {**own, **(env or {})}
+        self.airflow = Airflow(self.directory / "airflow", dags=dags, port=port, quick=quick, env=every)
         self._undo = ExitStack()
 
     def __enter__(self) -> Self:

@@ -14,7 +14,8 @@ LEDGER_DAYS = 35
 
 def run(directory: Path) -> None:
     print("starting five sandbox banks and Airflow …", flush=True)
-    with Stage(directory, port=USUAL_PORT) as stage:
+    # Not quick: whoever leaves it running may well change the code, and each task should see the change.
+    with Stage(directory, port=USUAL_PORT, quick=False) as stage:
         admin = stage.airflow.client("admin")
         for dag_id in stage.dag_ids:
             admin.unpause(dag_id)

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+import secrets
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -13,7 +14,8 @@ from starlette.responses import Response
 
 JsonObject = dict[str, Any]
 
-_MARK = "\x00"
+# Unlike anything a client can send.
+_MARK = secrets.token_hex(16)
 
 
 class WireError(Exception):
@@ -45,7 +47,7 @@ def number(text: str) -> str:
 def json_text(content: Any) -> str:
     # The standard library writes decimals only through float, which loses digits.
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-    return text.replace('"\\u0000', "").replace('\\u0000"', "")
+    return text.replace(f'"{_MARK}', "").replace(f'{_MARK}"', "")
 
 
 def json_response(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -1,6 +1,7 @@
 """MANGOPAY's payouts, by bare httpx and by the bank's real SDK."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -66,6 +67,12 @@ def test_a_payout_debits_the_wallet_and_becomes_an_entry(sandbox: Sandbox, order
     [entry] = [e for e in sandbox.truth("mangopay")["entries"] if e["entry_key"] == created["Id"]]
     assert (entry["credit_debit"], entry["amount_minor"], entry["status"]) == ("DBIT", 100, "BOOK")
     assert entry["end_to_end_id"] == order["Tag"]
+    payout = sandbox.truth("mangopay")["payouts"][-1]
+    assert (payout["payout_id"], payout["status"], payout["end_to_end_id"]) == (
+        created["Id"],
+        "SUCCEEDED",
+        order["Tag"],
+    )
     assert sandbox.stats("mangopay")["payouts"] == 1
 
 
@@ -98,6 +105,15 @@ def test_a_key_is_used_once_whatever_came_of_it(sandbox: Sandbox, order: dict[st
     assert pay(sandbox, {**order, "Fees": None}, spoilt).status_code == 400
     assert pay(sandbox, order, spoilt).status_code == 409
     assert look(sandbox, f"/responses/{key()}").status_code == 404
+    assert sandbox.stats("mangopay")["payouts"] == 1
+
+
+def test_a_key_is_used_once_by_callers_at_the_same_time(sandbox: Sandbox, order: dict[str, Any]) -> None:
+    headers = {**sandbox.headers("mangopay"), "Idempotency-Key": key()}
+    path = f"/v2.01/{sandbox.credentials['mangopay']['login']}/payouts/bankwire"
+    with ThreadPoolExecutor(8) as pool:
+        calls = [pool.submit(sandbox.client("mangopay").post, path, json=order, headers=headers) for _ in range(16)]
+        assert sorted(call.result().status_code for call in calls) == [200] + [409] * 15
     assert sandbox.stats("mangopay")["payouts"] == 1
 
 

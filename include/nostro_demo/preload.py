@@ -1,0 +1,42 @@
+"""Imported by the scheduler at its start (`airflow_local_settings` in AIRFLOW_HOME/config does it).
+
+LocalExecutor forks its workers from the scheduler, and each task from a worker: what is imported here is there in every
+task at once, where each would spend up to a second of a core on it. On two cores the demo's DAGs end in 19 s, not 33 s.
+"""
+
+import contextlib
+import sys
+from importlib import import_module
+
+HEAVY = (
+    "airflow.sdk.execution_time.supervisor",
+    "airflow.sdk.execution_time.task_runner",
+    "airflow.dag_processing.dagbag",
+    "airflow.providers.standard.decorators.python",
+    "airflow.providers.standard.operators.hitl",
+    "nostro.settings",
+    "nostro.lake",
+    "nostro.reconciliation",
+    "nostro.report",
+)
+
+LOCAL_SETTINGS = "from nostro_demo import preload\n\npreload.in_scheduler()\n"
+
+
+def in_scheduler() -> None:
+    if "scheduler" in sys.argv:
+        for module in HEAVY:
+            _load(module)
+        _load_hooks()
+
+
+def _load(module: str) -> None:
+    # A module that does not import has to fail in the task that needs it, where somebody sees it.
+    with contextlib.suppress(Exception):
+        import_module(module)
+
+
+def _load_hooks() -> None:
+    with contextlib.suppress(Exception):
+        for manifest in import_module("nostro.registry").manifests():
+            _load(manifest.hook_class.rpartition(".")[0])
