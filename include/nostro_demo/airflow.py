@@ -36,6 +36,11 @@ COMPONENTS: dict[str, tuple[str, ...]] = {
 }
 
 
+COMPONENT_ENV = {
+    "api-server": {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONNECT_ARGS": "nostro_demo.config.API_SERVER_CONNECT_ARGS"},
+}
+
+
 def free_port(wanted: int = 0) -> int:
     """`wanted` if nobody listens there, else any free loopback port."""
     for port in (wanted, 0):
@@ -150,7 +155,8 @@ class Airflow:
 
     def _process(self, name: str, arguments: tuple[str, ...]) -> Process:
         command = (sys.executable, "-m", "airflow", *arguments)
-        return Process(name, command, log=self.logs / f"{name}.log", env=self.env, cwd=self.home, patience=3)
+        env = {**COMPONENT_ENV.get(name, {}), **self.env}
+        return Process(name, command, log=self.logs / f"{name}.log", env=env, cwd=self.home, patience=3)
 
     def _make_home(self) -> None:
         # 0700: the database and the logs lie here. Only a directory that an Airflow was made in is replaced.

@@ -6,11 +6,19 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
+INCLUDE = Path(__file__).resolve().parents[1]
+
 # Users of the simple auth manager, and their roles.
 USERS = {"maker": "op", "checker": "op", "admin": "admin", "viewer": "viewer"}
 
 # What a user's shell may hold for another Airflow, and what would lead loopback calls astray.
 FOREIGN = ("AIRFLOW_", "AIRFLOW__", "FORCE_COLOR")
+
+
+# [database] sql_alchemy_connect_args of the API server alone. Airflow 3.3 writes its audit log on the event loop; on
+# SQLite it may wait there for a lock whose holder waits for the event loop, until this many seconds have passed (5 by
+# default). The call then fails with HTTP 500 before it has done anything, and is made again: by tasks, and by `rest`.
+API_SERVER_CONNECT_ARGS: dict[str, object] = {"timeout": 1}
 
 
 def fresh_passwords() -> dict[str, str]:
@@ -24,6 +32,7 @@ def airflow_environment(home: Path, url: str, dags: Path, plugins: Path, extra: 
         **{f"AIRFLOW__{name}": value for name, value in _settings(home, url, dags, plugins).items()},
         **_secrets(),
         **without_proxy(inherited),
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(INCLUDE), inherited.get("PYTHONPATH")))),
         "PYTHONUNBUFFERED": "1",  # so that the tail of a log is there when it is needed
         "SCARF_ANALYTICS": "false",
     }
@@ -58,8 +67,8 @@ def _pace() -> dict[str, str]:
         # Each slot is a process of its own, and a task is mostly Python on one core.
         "CORE__PARALLELISM": "6",
         # Airflow 3.3's supervisor closes a task's pipes, and then sleeps this long if the task has not quite exited by
-        # then (supervisor.py, _monitor_subprocess). It happens to about every fourth task, and holds its slot: with the
-        # default of 5 s, 26 tasks took 15 s here; with 1 s, 4.5 s. Nought would send heartbeats without a pause.
+        # then (supervisor.py, _monitor_subprocess), which holds its slot: 26 tasks in four slots took 12 to 15 s with
+        # the default of 5 s, and 5 s with 1 s. Nought would send heartbeats without a pause.
         "WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
         # How long the scheduler sleeps when it found nothing to do.
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",

@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -49,21 +50,17 @@ def _play(stage: Stage, clock: Clock) -> None:
     end = datetime.now(UTC).date()
     start = end - timedelta(days=DAYS_BACK)
     maker, checker = stage.airflow.client("maker"), stage.airflow.client("checker")
-    for dag_id in stage.dag_ids:
-        maker.unpause(dag_id)
     truth = stage.sandbox.truth()
     payout = _payout(truth["mangopay"])
     ledger.write(stage.lake, truth, start, end, {"mangopay": [_ledger_row(payout, end)]})
+    maker.unpause("payouts")
     with clock.step(f"payout of {CURRENCY} {AMOUNT}, made by one user and approved by another"):
         pay(maker, checker, payout)
     with clock.step(f"statements from {start} to {end} of five banks"):
-        connections = [f"{conn_type}_default" for conn_type in truth]
-        _run(maker, "statements", _range(start, end), connections=connections)
+        maker.unpause("reconciliation")
+        pull(maker, start, end, [f"{conn_type}_default" for conn_type in truth])
     with clock.step("reconciliation against the ledger"):
         reconcile(maker, start, end)
-    # Unpausing may have started a scheduled run as well: it counts too.
-    for dag_id in stage.dag_ids:
-        wait_for_all_runs(maker, dag_id)
 
 
 def pay(maker: Client, checker: Client, payout: dict[str, Any], timeout: float = 120) -> str:
@@ -75,25 +72,34 @@ def pay(maker: Client, checker: Client, payout: dict[str, Any], timeout: float =
     return run_id
 
 
+def pull(client: Client, start: date, end: date, connections: list[str]) -> None:
+    """The run by hand, and the nightly one for yesterday that the scheduler starts as soon as the DAG is unpaused."""
+    run_id = client.trigger("statements", {**_range(start, end), "connections": connections})
+    client.unpause("statements")
+    client.wait_for_run("statements", run_id, timeout=150)
+    wait_for_all_runs(client, "statements")
+
+
 def reconcile(client: Client, start: date, end: date) -> None:
-    """`statements` publishes one partition for each completed day, and each of those days starts a run of its own.
+    """A run of `statements` publishes its completed days, and each day of each such run starts one reconciliation.
 
     Today is not complete: one more run, by hand, takes in the whole range, the demo's payout included. It comes last,
     so that the latest report is its.
     """
-    completed = {(start + timedelta(days=n)).isoformat() for n in range((end - start).days)}
-    wait_for_partitions(client, "reconciliation", completed)
+    days = [(start + timedelta(days=n)).isoformat() for n in range((end - start).days)]
+    nightly = [run["partition_key"] for run in client.runs("statements") if run["partition_key"]]
+    wait_for_partitions(client, "reconciliation", Counter(days + nightly))
     _run(client, "reconciliation", _range(start, end))
 
 
-def wait_for_partitions(client: Client, dag_id: str, keys: set[str], timeout: float = 120) -> None:
-    """Until the partitions of assets have started a run for each of the keys, and all runs have succeeded."""
+def wait_for_partitions(client: Client, dag_id: str, keys: Counter[str], timeout: float = 60) -> None:
+    """Until the partitions of assets have started that many runs for each of the keys, and all runs have succeeded."""
     deadline = time.monotonic() + timeout
-    while missing := keys - {run["partition_key"] for run in client.runs(dag_id)}:
+    while missing := keys - Counter(run["partition_key"] for run in client.runs(dag_id)):
         if time.monotonic() > deadline:
             raise TimeoutError(f"{dag_id}: no run for {', '.join(sorted(missing))} within {timeout:g} s")
         time.sleep(0.25)
-    wait_for_all_runs(client, dag_id, timeout)
+    wait_for_all_runs(client, dag_id)
 
 
 def wait_for_all_runs(client: Client, dag_id: str, timeout: float = 120) -> None:
@@ -102,8 +108,8 @@ def wait_for_all_runs(client: Client, dag_id: str, timeout: float = 120) -> None
         client.wait_for_run(dag_id, found["dag_run_id"], max(1, deadline - time.monotonic()))
 
 
-def _run(client: Client, dag_id: str, conf: dict[str, Any], **more: Any) -> None:
-    client.wait_for_run(dag_id, client.trigger(dag_id, {**conf, **more}), timeout=150)
+def _run(client: Client, dag_id: str, conf: dict[str, Any]) -> None:
+    client.wait_for_run(dag_id, client.trigger(dag_id, conf), timeout=150)
 
 
 def _range(start: date, end: date) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Imported by the scheduler at its start (`airflow_local_settings` in AIRFLOW_HOME/config does it).
 
-LocalExecutor forks its workers from the scheduler, and each task from a worker: what is imported here is there in every
-task at once, where each would spend up to a second of a core on it. On two cores the demo's DAGs end in 19 s, not 33 s.
+LocalExecutor forks its workers from the scheduler, and each task from a worker: what is imported here no task has to
+import again. Measured once each on two busy cores, the demo's DAGs took 19 s with it and 33 s without.
 """
 
 import contextlib

@@ -55,7 +55,11 @@ class Client:
         """`path` below /api/v2. Gives the JSON of the answer, None for an empty one; raises ApiError."""
         if "Authorization" not in self._http.headers:
             self._log_in()
-        response = self._http.request(method, f"/api/v2{path}", **options)
+        for _ in range(10):
+            response = self._http.request(method, f"/api/v2{path}", **options)
+            if not _was_locked(response):
+                break
+            time.sleep(POLL)
         if response.is_error:
             raise ApiError(response)
         return response.json() if response.content else None
@@ -202,6 +206,11 @@ class Client:
 
     def asset_events(self, **params: Any) -> list[Json]:
         return list(self._all("/assets/events", "asset_events", **params))
+
+
+def _was_locked(response: httpx.Response) -> bool:
+    """SQLite was locked and nothing was done, see `config.API_SERVER_CONNECT_ARGS`: the call may be repeated."""
+    return response.status_code == 500 and "Database error" in response.text
 
 
 def _log_line(entry: Any) -> str:

@@ -1,5 +1,6 @@
 """The sandbox and an Airflow that knows it, in one directory that stays to be looked at."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -7,7 +8,7 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 from nostro_demo import settings
 from nostro_demo.airflow import REPOSITORY, Airflow
@@ -30,7 +31,7 @@ class Stage:
         dag_ids: tuple[str, ...] = DAGS,
         **sandbox_flags: object,
     ) -> None:
-        self.directory = fresh(directory)
+        self.directory = directory.resolve()
         self.lake = self.directory / "lake"
         self.dag_ids = dag_ids
         self.sandbox = Sandbox(self.directory / "sandbox.log", **sandbox_flags)
@@ -41,6 +42,7 @@ class Stage:
 
     def __enter__(self) -> Self:
         with ExitStack() as undo:
+            undo.enter_context(fresh(self.directory))
             undo.callback(self.airflow.stop)
             undo.callback(self.sandbox.stop)
             self._start()
@@ -64,16 +66,29 @@ class Stage:
         admin.wait_for_dags(self.dag_ids)
 
 
-def fresh(directory: Path) -> Path:
-    """An empty directory for this user alone. One that is not ours is not replaced."""
-    directory = directory.resolve()
+def fresh(directory: Path) -> IO[str]:
+    """Make it an empty directory for this user alone, and hold it as long as the file given is open.
+
+    One that is not ours, or in which another demo runs, is not replaced.
+    """
     mark = directory / ".nostro-demo"
-    if directory.exists() and any(directory.iterdir()) and not mark.exists():
+    if mark.exists():
+        with _held(mark):
+            shutil.rmtree(directory)
+    elif directory.exists() and any(directory.iterdir()):
         raise FileExistsError(f"{directory} holds files that are not the demo's; not replacing it")
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(mode=0o700, parents=True)
-    mark.touch()
-    return directory
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return _held(mark)
+
+
+def _held(mark: Path) -> IO[str]:
+    file = mark.open("a", encoding="utf-8")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise BlockingIOError(f"a demo is running in {mark.parent}; stop it first") from None
+    return file
 
 
 def write_private(path: Path, text: str) -> None:

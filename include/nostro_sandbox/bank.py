@@ -129,6 +129,10 @@ class Bank(ABC):
     def error(self, kind: Kind, status: int, message: str) -> Any:
         """The body of an error in the bank's own shape."""
 
+    @abstractmethod
+    async def authenticate(self, request: Request) -> None:
+        """Refuse who does not show good credentials, whatever path was asked for."""
+
     def truth(self) -> JsonObject:
         return self.book.truth()
 
@@ -174,11 +178,11 @@ class Bank(ABC):
     # The door
 
     def app(self, listener: str, control: Sequence[BaseRoute]) -> ASGIApp:
-        routes = list(control)
-        for endpoint in self.endpoints()[listener]:
+        routes, endpoints = list(control), self.endpoints()[listener]
+        for endpoint in endpoints:
             paths = [endpoint.path] + ([endpoint.path + "/"] if self.slash_optional else [])
             routes += [Route(path, self._served(endpoint), methods=[endpoint.method]) for path in paths]
-        app = Starlette(routes=routes, exception_handlers={HTTPException: self._no_such_call})
+        app = Starlette(routes=routes, exception_handlers={HTTPException: self._no_such_call(endpoints)})
         app.router.redirect_slashes = False
         return self._dated(app)
 
@@ -193,10 +197,22 @@ class Bank(ABC):
 
         return dated
 
-    async def _no_such_call(self, request: Request, exc: Exception) -> Response:
-        status = exc.status_code if isinstance(exc, HTTPException) else 404
-        self.stats.count("protocol_errors")
-        return json_response(self.error(Kind.DATA, status, f"No {request.method} {request.url.path} here"), status)
+    def _no_such_call(self, endpoints: Sequence[Endpoint]) -> Callable[[Request, Exception], Awaitable[Response]]:
+        """What becomes of a call on none of the endpoints: as at a gateway, 401 comes before 404 and 405."""
+        logins = {endpoint.path for endpoint in endpoints if endpoint.kind is Kind.TOKEN}
+        only_logins = all(endpoint.kind is Kind.TOKEN for endpoint in endpoints)
+
+        async def no_such_call(request: Request, exc: Exception) -> Response:
+            status = exc.status_code if isinstance(exc, HTTPException) else 404
+
+            async def refuse(request: Request) -> Any:
+                if not only_logins and request.url.path not in logins:
+                    await self.authenticate(request)
+                raise WireError(f"No {request.method} {request.url.path} here", status)
+
+            return await self._served(Endpoint(request.method, request.url.path, refuse))(request)
+
+        return no_such_call
 
     def _served(self, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
         async def served(request: Request) -> Response:

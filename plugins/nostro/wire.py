@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any, NoReturn
 
 import httpx
@@ -61,9 +62,15 @@ def _options(line: Line, auth: httpx.Auth | None) -> dict[str, Any]:
         "auth": auth,
         "timeout": line.timeout,
         "headers": {"User-Agent": f"airflow-provider-nostro/{__version__}", **line.headers},
-        "verify": line.tls or True,
+        "verify": line.tls or _default_tls(),
         "follow_redirects": False,
     }
+
+
+@cache
+def _default_tls() -> ssl.SSLContext:
+    """One context for all clients of the process: to read the authorities takes longer than most calls."""
+    return httpx.create_ssl_context()
 
 
 def _guard(line: Line, request: httpx.Request) -> None:

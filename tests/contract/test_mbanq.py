@@ -1,8 +1,9 @@
 """Mbanq's own ways: tenant, refresh token, second factor, signed JWT, expired password."""
 
 import base64
-import json
 import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import jwt
 import pytest
@@ -59,17 +60,30 @@ def test_the_second_factor_is_verified_once_by_totp(hook, sandbox, new_process):
 
 
 def test_restricted_means_verify_again_not_log_in_again(hook, sandbox):
-    """The code that was used is not sent a second time: the next one is awaited."""
-    waited = []
-    assert read(hook).is_success
+    """And the code that was used is not sent a second time: the next one is awaited, here on a clock that jumps."""
+    clock = Clock()
     source = hook.access.auth.second_factor
-    real = source.grant.sleep
-    object.__setattr__(source.grant, "sleep", lambda seconds: (waited.append(seconds), real(seconds)))
+    endpoint = replace(source.grant.endpoint, now=clock.now)
+    source.grant = replace(source.grant, endpoint=endpoint, sleep=clock.sleep)
+    assert read(hook).is_success
     sandbox.faults({"mbanq": {"revoke_second_factor": True}})
     assert read(hook).is_success
     assert stats(sandbox)["token_requests"] == 1
     assert stats(sandbox)["one_time_passwords"] == 2
-    assert all(0 < seconds <= 30 for seconds in waited)
+    assert all(0 < seconds <= 30 for seconds in clock.slept)
+
+
+class Clock:
+    """The real time and what was slept, without sleeping."""
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=sum(self.slept))
 
 
 def test_a_code_by_email_needs_a_person_and_none_is_sent(set_connection, sandbox):
@@ -125,4 +139,3 @@ def test_the_login_is_the_documented_form(hook, sandbox):
     """The tenant is a header named tenantId, the rest a form; the sandbox refuses anything else."""
     hook.get_token()
     assert stats(sandbox)["protocol_errors"] == 0
-    assert json.dumps(stats(sandbox))

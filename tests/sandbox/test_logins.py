@@ -28,6 +28,20 @@ def test_a_made_up_token_does_not(sandbox: Sandbox, bank: str) -> None:
 
 
 @pytest.mark.parametrize("bank", BANKS)
+def test_a_bad_token_is_refused_before_the_path_is_looked_up(sandbox: Sandbox, bank: str) -> None:
+    headers, client = sandbox.headers(bank), sandbox.client(bank)
+    for authorization, status in (("Bearer made-up", 401), (headers["Authorization"], 404)):
+        answer = client.get("/no/such/path", headers={**headers, "Authorization": authorization})
+        assert answer.status_code == status
+    known = {**headers, "Authorization": "Bearer made-up"}
+    path = sandbox.data_call(bank, headers).request.url.path
+    assert client.delete(path, headers=known).status_code == 401
+    assert client.delete(path, headers=headers).status_code == 405
+    stats = sandbox.stats(bank)
+    assert (stats["unauthorized"], stats["protocol_errors"]) == (2, 2)
+
+
+@pytest.mark.parametrize("bank", BANKS)
 def test_no_authorization_is_a_protocol_error(sandbox: Sandbox, bank: str) -> None:
     headers = sandbox.headers(bank)
     del headers["Authorization"]
@@ -51,7 +65,7 @@ WRONG: list[tuple[str, str, str, dict[str, Any], int]] = [
     ("m2p", "snake case", "/auth/token", {"json": {"client_id": "x", "client_secret": "x", "grant_type": "x"}}, 400),
     ("m2p", "a field too many", "/auth/token", {"json": {"clientId": "x", "clientSecret": "x", "scope": "x"}}, 400),
     ("m2p", "no JSON", "/auth/token", {"content": b"{", "headers": {"Content-Type": "application/json"}}, 400),
-    ("m2p", "unknown path", "/oauth/token", {"json": {}}, 404),
+    ("m2p", "unknown path", "/oauth/token", {"json": {}}, 401),
     ("kunacore", "no merchant", "/v2/auth/login", {"json": {"token": "x", "password": "x"}}, 400),
     ("kunacore", "form", "/v2/auth/login", {"data": {"token": "x"}, "headers": {"merchant_id": "x"}}, 415),
     (

@@ -98,7 +98,7 @@ class BankingCircle(Bank):
         # A duration, but as a string.
         return {"access_token": token.value, "expires_in": self.stated_lifetime(trimmed(str(lifetime)))}
 
-    def _enter(self, request: Request) -> None:
+    async def authenticate(self, request: Request) -> None:
         scheme, value = authorization(request)
         if scheme != "bearer" or not value:
             raise Refused(401, _errors("401", "A bearer token is required"), ["protocol_errors"])
@@ -115,15 +115,15 @@ class BankingCircle(Bank):
         return account
 
     async def _accounts(self, request: Request) -> Any:
-        self._enter(request)
+        await self.authenticate(request)
         return _page(request, [self._account_row(account) for account in self.book.accounts.values()], high=5000)
 
     async def _account(self, request: Request) -> Any:
-        self._enter(request)
+        await self.authenticate(request)
         return self._account_row(self._found(request.path_params["account_id"]))
 
     async def _balances(self, request: Request) -> Any:
-        self._enter(request)
+        await self.authenticate(request)
         return {"result": [self._balance(self._found(request.path_params["account_id"]))]}
 
     def _account_row(self, account: Account) -> JsonObject:
@@ -160,7 +160,7 @@ class BankingCircle(Bank):
         }
 
     async def _bookings(self, request: Request) -> Any:
-        self._enter(request)
+        await self.authenticate(request)
         for name in ("AccountId", "DateFrom"):
             if not request.query_params.get(name):
                 raise WireError(f"{name} is required")

@@ -173,13 +173,16 @@ class KunaCore(Bank):
         expires = self.stated_lifetime(int(now + lifetime))
         return {"data": {"accessToken": access.value, "expiresIn": expires, "refreshToken": refresh.value}}
 
-    def _enter(self, request: Request) -> None:
+    async def authenticate(self, request: Request) -> None:
         key = request.headers.get("api-key")
         if key is not None:
             if key != self.api_key:
                 raise Refused(401, _errors("UNAUTHORIZED", "Invalid api key"), ["refused_logins"])
         else:
             self._check_bearer(request)
+
+    async def _enter(self, request: Request) -> None:
+        await self.authenticate(request)
         require_content_type(request, "application/json")
 
     def _check_bearer(self, request: Request) -> None:
@@ -197,7 +200,7 @@ class KunaCore(Bank):
     # Customers and balances
 
     async def _find_customers(self, request: Request) -> Any:
-        self._enter(request)
+        await self._enter(request)
         body = await json_body(request)
         require_fields(body, {}, _CUSTOMER_FILTERS)
         found = [
@@ -211,7 +214,7 @@ class KunaCore(Bank):
         return {"data": found[skip : skip + take]}
 
     async def _create_customer(self, request: Request) -> Any:
-        self._enter(request)
+        await self._enter(request)
         body = await json_body(request)
         require_fields(body, _NEW_CUSTOMER, _NEW_CUSTOMER_MORE)
         if body["email"] in self.customers:
@@ -219,7 +222,7 @@ class KunaCore(Bank):
         return {"data": self._add_customer(body["email"], _random_id(self.rng), _random_id(self.rng))}
 
     async def _balance(self, request: Request) -> Any:
-        self._enter(request)
+        await self._enter(request)
         body = await json_body(request)
         require_fields(body, {"assets": list, "walletId": str})
         if body["walletId"] not in {customer["walletId"] for customer in self.customers.values()}:
@@ -235,7 +238,7 @@ class KunaCore(Bank):
     # Operations
 
     async def _find_operations(self, request: Request) -> Any:
-        self._enter(request)
+        await self._enter(request)
         body = await json_body(request)
         require_fields(body, {}, _OPERATION_FILTERS)
         skip = query_int(request, "skip", 0, low=0)

@@ -114,13 +114,16 @@ class M2p(Bank):
         expires_in = self.stated_lifetime(lifetime if lifetime % 1 else int(lifetime))
         return {"access_token": token.value, "token_type": "Bearer", "expires_in": expires_in}
 
-    async def _enter(self, request: Request) -> None:
+    async def authenticate(self, request: Request) -> None:
         scheme, value = authorization(request)
         if scheme != "bearer" or not value:
             problem = _problem(401, "Full authentication is required", "error.http.401")
             raise Refused(401, problem, ["protocol_errors"])
         if self.live_token(value) is None:
             raise Refused(401, _problem(401, "The token is invalid or expired", "error.http.401"))
+
+    async def _enter(self, request: Request) -> None:
+        await self.authenticate(request)
         if require_header(request, "X-TENANT-ID") != self.tenant:
             raise WireError("Tenant mismatch", 403)
         # Asked for on every call, a GET too.

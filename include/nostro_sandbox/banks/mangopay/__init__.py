@@ -154,7 +154,7 @@ class Mangopay(Bank):
             description = "This account has been temporarily locked because of too many failed attempts"
             raise Refused(400, {"error": "unauthorized_client", "error_description": description}, ["refused_logins"])
 
-    def _enter(self, request: Request) -> None:
+    async def authenticate(self, request: Request) -> None:
         scheme, value = authorization(request)
         if scheme == "basic":
             self._check_basic(request)
@@ -162,6 +162,9 @@ class Mangopay(Bank):
             raise self._invalid_credentials(["protocol_errors"])
         elif self.live_token(value) is None:
             raise self._invalid_credentials([])
+
+    async def _enter(self, request: Request) -> None:
+        await self.authenticate(request)
         if request.path_params["client_id"] != self.client_id:
             raise WireError("The client in the path is not the one authenticated", 403)
         self._settle()
@@ -170,9 +173,9 @@ class Mangopay(Bank):
         body = self._error("invalid_credentials", "The authorization credentials are not valid")
         return Refused(401, body, counts)
 
-    def _enter_list(self, request: Request) -> None:
+    async def _enter_list(self, request: Request) -> None:
         """As `_enter`, for what a user may have to consent to."""
-        self._enter(request)
+        await self._enter(request)
         if self.faults.get("sca_required"):
             where = f"https://sca.sandbox.mangopay.com/?token={tokens.opaque()}"
             raise Refused(401, None, headers={"www-authenticate": f"PendingUserAction redirectUrl={where}"})
@@ -198,30 +201,30 @@ class Mangopay(Bank):
         return user_id
 
     async def _client(self, request: Request) -> Any:
-        self._enter(request)
+        await self._enter(request)
         return {"PlatformType": "OTHER", "ClientId": self.client_id, "Name": "Nostro", "RegisteredName": "Nostro"}
 
     async def _users(self, request: Request) -> Any:
-        self._enter(request)
+        await self._enter(request)
         return rows.page(request, [rows.user_row(user_id) for user_id in self._user_ids()])
 
     async def _user(self, request: Request) -> Any:
-        self._enter(request)
+        await self._enter(request)
         return rows.user_row(self._found_user(request))
 
     async def _wallets(self, request: Request) -> Any:
-        self._enter_list(request)
+        await self._enter_list(request)
         user_id = self._found_user(request)
         return rows.page(
             request, [item for item in self.book.accounts.values() if item.owner == user_id], rows.wallet_row
         )
 
     async def _wallet(self, request: Request) -> Any:
-        self._enter_list(request)
+        await self._enter_list(request)
         return rows.wallet_row(self._found_wallet(request.path_params["wallet_id"]))
 
     async def _bank_accounts(self, request: Request) -> Any:
-        self._enter(request)
+        await self._enter(request)
         user_id = self._found_user(request)
         accounts = [rows.bank_account_row(key, user) for key, user in self.creditors.items() if user == user_id]
         return rows.page(request, accounts)
@@ -229,12 +232,12 @@ class Mangopay(Bank):
     # Transactions
 
     async def _wallet_transactions(self, request: Request) -> Any:
-        self._enter_list(request)
+        await self._enter_list(request)
         account = self._found_wallet(request.path_params["wallet_id"])
         return self._listed(request, [line.movement for line in self.book.lines(account.account_id)])
 
     async def _user_transactions(self, request: Request) -> Any:
-        self._enter_list(request)
+        await self._enter_list(request)
         user_id = self._found_user(request)
         return self._listed(request, [m for m in self.book.movements.values() if user_id in rows.parties(m)])
 
@@ -260,7 +263,7 @@ class Mangopay(Bank):
     # Payouts
 
     async def _create_payout(self, request: Request) -> Any:
-        self._enter(request)
+        await self._enter(request)
         key = request.headers.get("idempotency-key")
         if key is not None:
             # With the body in hand nothing comes between the check of the key and its use.
@@ -280,14 +283,14 @@ class Mangopay(Bank):
         return response
 
     async def _response(self, request: Request) -> Any:
-        self._enter(request)
+        await self._enter(request)
         recorded = self.payouts.kept(request.path_params["key"])
         if recorded is None:
             raise self._missing("Response")
         return recorded
 
     async def _payout(self, request: Request) -> Any:
-        self._enter(request)
+        await self._enter(request)
         movement = self.book.movements.get(request.path_params["key"])
         if movement is None or movement.kind != "PAYOUT" or movement.undoes:
             raise self._missing("Payout")

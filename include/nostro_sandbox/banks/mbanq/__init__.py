@@ -198,7 +198,10 @@ class Mbanq(Bank):
 
     # The user and the second factor
 
-    def _authenticate(self, request: Request) -> str:
+    async def authenticate(self, request: Request) -> None:
+        self._mode(request)
+
+    def _mode(self, request: Request) -> str:
         """Who calls: "jwt" for the signed mode, else "bearer"."""
         self._check_tenant(request, login=False)
         if "jwt-token" in request.headers:
@@ -228,7 +231,7 @@ class Mbanq(Bank):
 
     def _enter(self, request: Request, what: str) -> None:
         """Let the caller at the data, or say why not."""
-        mode = self._authenticate(request)
+        mode = self._mode(request)
         if self.faults.get("password_expired"):
             message = "The password of the user has expired, please reset it"
             raise Refused(403, rows.fineract_error(403, message, "error.msg.password.outdated"))
@@ -241,7 +244,7 @@ class Mbanq(Bank):
             raise Refused(403, body, ["unauthorized"])
 
     async def _user_details(self, request: Request) -> Any:
-        mode = self._authenticate(request)
+        mode = self._mode(request)
         return {
             "username": self.username,
             "userId": 1,
@@ -257,12 +260,12 @@ class Mbanq(Bank):
         }
 
     async def _methods(self, request: Request) -> Any:
-        self._authenticate(request)
+        self._mode(request)
         targets = {"EMAIL": "t******y@nostro-sandbox.example", "SMS": "+44******34", "TOTP": ""}
         return [{"name": method, "target": targets[method]} for method in self._second_factor_methods()]
 
     async def _send_code(self, request: Request) -> Any:
-        self._authenticate(request)
+        self._mode(request)
         body = await json_body(request)
         require_fields(body, {"deliveryMethod": str}, {"extendedToken": bool})
         method = body["deliveryMethod"].upper()
@@ -274,7 +277,7 @@ class Mbanq(Bank):
         return {"requestTime": rows.moment(now), "expirationTime": rows.moment(now + lifetime)}
 
     async def _validate(self, request: Request) -> Any:
-        self._authenticate(request)
+        self._mode(request)
         body = await json_body(request)
         require_fields(body, {"token": str, "deliveryMethod": str})
         method = body["deliveryMethod"].upper()
