@@ -19,8 +19,6 @@ os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 import pytest
 from nostro_demo.sandbox import Sandbox
 
-BANKS = ("mbanq", "m2p", "mangopay", "kunacore", "banking_circle")
-
 
 @pytest.fixture(scope="session")
 def running_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:

@@ -28,6 +28,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from nostro_sandbox import credentials
 from nostro_sandbox.books import Book
 from nostro_sandbox.faults import Check, Faults
+from nostro_sandbox.payouts import Payouts
 from nostro_sandbox.pki import Pki
 from nostro_sandbox.shapes import misshapen
 from nostro_sandbox.stats import Stats
@@ -99,6 +100,7 @@ class Bank(ABC):
     slash_optional: ClassVar[bool] = False  # whether a path may also end in a slash
     token_lifetime: ClassVar[float] = 3600
     own_faults: ClassVar[Mapping[str, Check]] = {}
+    payouts: Payouts
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
@@ -134,7 +136,8 @@ class Bank(ABC):
         """Refuse who does not show good credentials, whatever path was asked for."""
 
     def truth(self) -> JsonObject:
-        return self.book.truth()
+        self._settle()
+        return {**self.book.truth(), "payouts": self.payouts.truth() if hasattr(self, "payouts") else []}
 
     def decorate(self, response: Response, kind: Kind) -> None:  # noqa: B027  (most banks add nothing)
         """Headers the bank puts on every answer."""
@@ -230,6 +233,7 @@ class Bank(ABC):
         return served
 
     async def _answer(self, request: Request, endpoint: Endpoint) -> Response:
+        self._settle()
         try:
             self._refuse_secrets_in_query(request)
             self._throttle_or_fail(endpoint.kind)
@@ -241,6 +245,10 @@ class Bank(ABC):
             self.stats.count(*refused.counts)
             return refused.response
         return answer if isinstance(answer, Response) else json_response(answer)
+
+    def _settle(self) -> None:
+        if hasattr(self, "payouts") and not self.faults.get("hold_payouts"):
+            self.payouts.settle()
 
     def _count_arrival(self, kind: Kind) -> None:
         if kind is Kind.TOKEN:

@@ -94,6 +94,15 @@ class Book:
                 self._lines[account.account_id].append(lines[-1])
         return lines
 
+    def execute(self, movement: Movement, booked: datetime) -> None:
+        """Move the money of a movement that was pending so far."""
+        movement.booked, movement.status = booked, BOOK
+        for account in (movement.debit, movement.credit):
+            if account is not None:
+                line = next(line for line in reversed(self._lines[account.account_id]) if line.movement is movement)
+                account.balance += line.signed_minor
+                line.balance_after = account.balance
+
     def booking_date(self, movement: Movement) -> date:
         return movement.instant.astimezone(self.zone).date()
 
@@ -149,4 +158,4 @@ class Book:
             }
             for account in self.accounts.values()
         ]
-        return {"accounts": accounts, "entries": list(self._entries()), "payouts": []}
+        return {"accounts": accounts, "entries": list(self._entries())}

@@ -70,6 +70,7 @@ COMMON: Mapping[str, Check] = {
     "delay_calls": seconds,
     "wrong_shape": shape,
     "clock_offset": is_number,
+    "hold_payouts": flag,  # none is executed as long as it is set
 }
 
 # Done once when they are set, and not in force afterwards.

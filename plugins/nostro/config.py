@@ -2,7 +2,9 @@
 
 from typing import Any
 
-DEFAULT_CONNECTIONS = "mbanq_default,m2p_default,mangopay_default,kunacore_default,banking_circle_default"
+from nostro.registry import BANKS
+
+DEFAULT_CONNECTIONS = ",".join(f"{bank}_default" for bank in BANKS)
 DEFAULT_STORE = "sqlite:///{AIRFLOW_HOME}/nostro.db"
 DEFAULT_LAKE = "file://{AIRFLOW_HOME}/nostro-lake"
 
@@ -23,7 +25,7 @@ CONFIG: dict[str, Any] = {
         "description": "Bank connections, the tokens they share, and where statements go.",
         "options": {
             "connections": _option(
-                "Comma-separated connection ids that the DAGs work on.", DEFAULT_CONNECTIONS, "mangopay_eu,mangopay_uk"
+                "Comma-separated connection ids that the DAGs work on.", DEFAULT_CONNECTIONS, "acme_eu,acme_uk"
             ),
             "store": _option(
                 "SQLAlchemy URL of nostro's own database, or 'none' for no shared store.",

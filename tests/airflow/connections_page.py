@@ -121,7 +121,6 @@ class ConnectionsPage:
 
     def save(self) -> None:
         """Save, and wait until Airflow has taken it: then the form closes."""
-        self.picture("form")
         self._click(f"{DIALOG}//footer//button[contains(., 'Save')]")
         self._until("form closed", lambda: not self._has(DIALOG))
 
@@ -136,10 +135,12 @@ class ConnectionsPage:
         """Press Test Connection; the title and the text of the notice that tells how it went."""
         self._click(f"{self._row(conn_id)}//button[@aria-label='Test Connection']")
 
-        def notice() -> tuple[str, str]:
+        def notice() -> tuple[str, str] | None:
             toast = self._xpath("//*[@data-scope='toast'][@data-part='root'][contains(., 'Test Connection')]")
-            title, text = (toast.find_element(By.CSS_SELECTOR, f"[data-part={p}]") for p in ("title", "description"))
-            return title.text, text.text
+            title, text = (
+                toast.find_element(By.CSS_SELECTOR, f"[data-part={p}]").text for p in ("title", "description")
+            )
+            return (title, text) if title and text else None  # a notice that is still fading in has no text yet
 
         return self._until("notice", notice)
 
@@ -197,7 +198,7 @@ class ConnectionsPage:
     def _xpath(self, path: str) -> WebElement:
         return self.driver.find_element(By.XPATH, path)
 
-    def _until(self, what: str, condition: Callable[[], Found]) -> Found:
+    def _until(self, what: str, condition: Callable[[], Found | None]) -> Found:
         began = time.monotonic()
         wait = WebDriverWait(self.driver, PATIENCE, poll_frequency=0.1, ignored_exceptions=PASSING)
         try:

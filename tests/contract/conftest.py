@@ -31,14 +31,21 @@ class Case:
     unavailable_host: Mapping[str, Any] = field(default_factory=lambda: {"host": "http://127.0.0.1:1"})
 
 
-def case_of(bank: str, credentials: Mapping[str, Any]) -> Case:
+def raw_case(bank: str) -> dict[str, Any]:
     """The CASE of `test_<bank>.py`; {login} and {entity} in its requests are the sandbox's."""
     path = Path(__file__).with_name(f"test_{bank}.py")
     spec = importlib.util.spec_from_file_location(f"case_{bank}", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    names = {"{login}": credentials["login"], "{entity}": (credentials["extra"].get("entity_ids") or [""])[0]}
-    return Case(**_filled(module.CASE, names))
+    return module.CASE
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test that takes `bank` for each bank in the registry, or for those whose case has what it `needs`."""
+    if "bank" in metafunc.fixturenames:
+        needed = metafunc.definition.get_closest_marker("needs")
+        banks = [b for b in registry.BANKS if needed is None or raw_case(b).get(needed.args[0])]
+        metafunc.parametrize("bank", banks)
 
 
 def _filled(value: Any, names: Mapping[str, str]) -> Any:
@@ -51,14 +58,11 @@ def _filled(value: Any, names: Mapping[str, str]) -> Any:
     return value
 
 
-@pytest.fixture(params=registry.BANKS)
-def bank(request: pytest.FixtureRequest) -> str:
-    return request.param
-
-
 @pytest.fixture
 def case(bank: str, sandbox) -> Case:
-    return case_of(bank, sandbox.credentials[bank])
+    credentials = sandbox.credentials[bank]
+    names = {"{login}": credentials["login"], "{entity}": (credentials["extra"].get("entity_ids") or [""])[0]}
+    return Case(**_filled(raw_case(bank), names))
 
 
 @pytest.fixture(autouse=True)

@@ -109,10 +109,8 @@ def test_a_write_is_not_sent_again(bank, case, hook, sandbox, sent):
     assert counted(sandbox, bank, "token_requests") == 2
 
 
+@pytest.mark.needs("keyed")
 def test_a_write_with_a_stable_key_is_sent_again(bank, case, hook, sandbox, sent):
-    if case.keyed is None:
-        assert bank in ("mbanq", "m2p", "kunacore"), "these banks document no header that tells a repeated write"
-        return
     with hook.get_conn() as client:
         assert sent(client, case.read).is_success
         sandbox.faults({bank: {"revoke": True}})
@@ -120,10 +118,8 @@ def test_a_write_with_a_stable_key_is_sent_again(bank, case, hook, sandbox, sent
     assert counted(sandbox, bank, "unauthorized") == 1
 
 
+@pytest.mark.needs("search")
 def test_a_search_by_post_is_sent_again(bank, case, hook, sandbox, sent):
-    if case.search is None:
-        assert bank in ("mbanq", "mangopay", "banking_circle"), "these banks search by GET"
-        return
     with hook.get_conn() as client:
         assert sent(client, case.read).is_success
         sandbox.faults({bank: {"revoke": True}})
@@ -237,10 +233,8 @@ def test_another_password_is_another_token(bank, conn_id, hook, set_connection, 
     assert counted(sandbox, bank, "refused_logins") == 1
 
 
+@pytest.mark.needs("tokenless")
 def test_a_mode_without_tokens_signs_and_has_none(bank, case, set_connection, sandbox, sent):
-    if case.tokenless is None:
-        assert bank in ("m2p", "banking_circle"), "these banks have tokens only"
-        return
     hook = BaseHook.get_hook(set_connection(bank, extra=dict(case.tokenless)))
     with hook.get_conn() as client:
         assert sent(client, case.read).is_success

@@ -19,6 +19,7 @@ from nostro.errors import SealBroken, SettingError
 
 # Long enough for any refresh token; a row that nobody renewed for so long belongs to credentials no longer in use.
 _KEEP = timedelta(days=30)
+_PREPARE_SECONDS = 30.0
 
 _metadata = sa.MetaData()
 _token = sa.Table(
@@ -117,10 +118,15 @@ class SqliteStore:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             # Made here, not by SQLite, so that it is readable by its owner only from its first moment.
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            with self._engine.begin() as connection:
+            # One process at a time: SQLite's own busy timeout does not cover the switch to WAL.
+            with self.lease("schema", _PREPARE_SECONDS), self._engine.connect() as connection:
+                connection.exec_driver_sql(
+                    "PRAGMA journal_mode=WAL"
+                )  # readers never wait for a writer; kept in the file
                 for table in (_token, _seal):
                     connection.execute(CreateTable(table, if_not_exists=True))
                 self._compare_keys(connection)
+                connection.commit()
         except (OSError, OperationalError):
             raise SettingError(
                 field="store",
@@ -161,6 +167,6 @@ def _sqlite_path(url: str) -> Path:
 
 
 def _configure(connection: Any, record: Any) -> None:
-    """WAL, so that readers never wait for a writer; FULL, so that a rotated refresh token survives a power cut."""
-    for pragma in ("busy_timeout=10000", "journal_mode=WAL", "synchronous=FULL"):
+    """FULL, so that a rotated refresh token, once saved, survives a power cut."""
+    for pragma in ("busy_timeout=10000", "synchronous=FULL"):
         connection.execute(f"PRAGMA {pragma}")

@@ -57,14 +57,14 @@ class Mangopay(Bank):
     zone = ZoneInfo("Europe/Luxembourg")
     slash_optional = True
     token_lifetime = 1200
-    own_faults: ClassVar[Mapping[str, Check]] = {"sca_required": flag, "hold_payouts": flag}
+    own_faults: ClassVar[Mapping[str, Check]] = {"sca_required": flag}
 
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
         self.client_id = "nostrosandbox"
         self.api_key = self.secret("api key", 50)
         self.creditors: dict[str, str] = {}
-        self.payouts = Payouts(self.book, self.now)
+        self.payouts: Payouts = Payouts(self.book, self.now)
         for index in range(setup.accounts):
             currency, exponent = _CURRENCIES[index % len(_CURRENCIES)]
             if index % 2 == 0:
@@ -113,9 +113,8 @@ class Mangopay(Bank):
             response.headers["x-ratelimit-reset"] = ", ".join(str(now + length) for length, _ in _RATE_LIMITS)
 
     def truth(self) -> JsonObject:
-        self._settle()
         creditors = [{"bank_reference": key, "user_id": user} for key, user in self.creditors.items()]
-        return {**super().truth(), "payouts": self.payouts.truth(), "creditors": creditors}
+        return {**super().truth(), "creditors": creditors}
 
     # Authentication
 
@@ -167,7 +166,6 @@ class Mangopay(Bank):
         await self.authenticate(request)
         if request.path_params["client_id"] != self.client_id:
             raise WireError("The client in the path is not the one authenticated", 403)
-        self._settle()
 
     def _invalid_credentials(self, counts: Sequence[str]) -> Refused:
         body = self._error("invalid_credentials", "The authorization credentials are not valid")
@@ -295,7 +293,3 @@ class Mangopay(Bank):
         if movement is None or movement.kind != "PAYOUT" or movement.undoes:
             raise self._missing("Payout")
         return rows.payout_row(movement)
-
-    def _settle(self) -> None:
-        if not self.faults.get("hold_payouts"):
-            self.payouts.settle()

@@ -5,19 +5,19 @@ import re
 import time
 import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from nostro_sandbox import payouts
 from nostro_sandbox.bank import Refused
 from nostro_sandbox.banks.mangopay import rows
 from nostro_sandbox.books import BOOK, FAIL, PDNG, Account, Book, Movement
+from nostro_sandbox.payouts import Payout
 from nostro_sandbox.wire import JsonObject, WireError
 
-_SETTLING_SECONDS = 0.3
 _KEY_LIFETIME = 86400
 _KEY = re.compile(r"[A-Za-z0-9-]{16,36}")
 # An id of the bank's own, today's or the older numeric sort: never an IBAN.
@@ -25,12 +25,9 @@ _CREDITOR = re.compile(r"(bankacc|rec)_[A-Za-z0-9_]+|\d{5,}")
 _MODES = (None, "STANDARD", "INSTANT_PAYMENT", "INSTANT_PAYMENT_ONLY", "RTGS_PAYMENT")
 
 
-class Payouts:
+class Payouts(payouts.Payouts):
     def __init__(self, book: Book, now: Callable[[], float]) -> None:
-        self._book = book
-        self._now = now
-        self._due: dict[str, float] = {}
-        self._made: list[tuple[Movement, str | None]] = []
+        super().__init__(book, now)
         self._responses: dict[str, tuple[float, JsonObject]] = {}
 
     def check_key(self, key: str) -> None:
@@ -61,7 +58,7 @@ class Payouts:
         covered = debited <= account.balance
         movement = Movement(
             kind="PAYOUT",
-            created=datetime.fromtimestamp(int(self._now()), UTC),
+            created=self.instant(),
             booked=None,
             status=PDNG,
             currency=account.currency,
@@ -77,8 +74,10 @@ class Payouts:
         self._book.add(movement)
         if covered:
             account.balance -= debited
-        self._due[movement.key] = time.time() + _SETTLING_SECONDS
-        self._made.append((movement, key))
+        named = {"bank_reference": body["BankAccountId"], "bank_wire_ref": body.get("BankWireRef")}
+        payout = Payout(movement.key, movement, body, key, named)
+        self.take(payout)
+        self.begin(payout)
         return rows.payout_row(movement)
 
     def _checked(self, body: JsonObject) -> tuple[Account, int, int]:
@@ -108,16 +107,15 @@ class Payouts:
             raise Refused(400, rows.error("param_error", errors["Fees"], self._now(), errors))
         return account, debited, fees
 
-    def settle(self) -> None:
-        """Execute the payouts that are due; nothing runs in the background."""
-        for key in [key for key, due in self._due.items() if due <= time.time()]:
-            movement = self._book.movements[key]
-            del self._due[key]
-            movement.booked = datetime.fromtimestamp(int(self._now()), UTC)
-            movement.status = BOOK if movement.details["covered"] else FAIL
+    def execute(self, payout: Payout) -> bool:
+        # The wallet was debited when the payout was taken in.
+        movement = payout.movement
+        movement.booked = self.instant()
+        movement.status = BOOK if movement.details["covered"] else FAIL
+        return True
 
-    def truth(self) -> list[JsonObject]:
-        return [rows.payout_truth(movement, key) for movement, key in self._made]
+    def status(self, payout: Payout) -> str:
+        return rows.STATUS[payout.movement.status]
 
 
 def _is_money(value: Any, currency: str, low: int) -> bool:

@@ -139,24 +139,6 @@ def payout_row(movement: Movement) -> JsonObject:
     }
 
 
-def payout_truth(movement: Movement, key: str | None) -> JsonObject:
-    assert movement.debit is not None
-    asked = movement.details["request"]
-    return {
-        "payout_id": movement.key,
-        "account_id": movement.debit.account_id,
-        "amount_minor": movement.debit_minor,
-        "currency": movement.currency,
-        "exponent": movement.exponent,
-        "status": STATUS[movement.status],
-        "end_to_end_id": movement.end_to_end_id,
-        "idempotency_key": key,
-        "bank_reference": asked["BankAccountId"],
-        "bank_wire_ref": asked.get("BankWireRef"),
-        "created_at": int(movement.created.timestamp()),
-    }
-
-
 def error(name: str, message: str, now: float, errors: Mapping[str, str] | None = None) -> JsonObject:
     return {"Message": message, "Type": name, "Id": str(uuid.uuid4()), "Date": int(now), "errors": errors}
 

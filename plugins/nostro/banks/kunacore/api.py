@@ -6,7 +6,9 @@ from datetime import date, timedelta
 from types import MappingProxyType
 from typing import Any
 
-from nostro.banks.reading import (
+from nostro.call import Caller
+from nostro.money import Money, exponent, from_decimal
+from nostro.reading import (
     EXECUTION_HORIZON,
     day_in,
     distinct,
@@ -19,8 +21,6 @@ from nostro.banks.reading import (
     until_empty,
     within,
 )
-from nostro.call import Caller
-from nostro.money import Money, exponent, from_decimal
 from nostro.values import Account, Balance, CreditDebit, EntryStatus, StatementEntry
 
 ZONE = "UTC"  # "a bare date is midnight UTC"

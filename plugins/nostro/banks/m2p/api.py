@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from nostro.banks.reading import day_in, documented, instant, optional_text, rows_of, text, within
 from nostro.call import Caller
 from nostro.errors import ConfigurationError
 from nostro.money import Money, currency_by_number, exponent, from_decimal
+from nostro.reading import day_in, documented, instant, optional_text, rows_of, text, within
 from nostro.values import Account, Balance, CreditDebit, EntryStatus, StatementEntry
 from nostro.wire import dig
 

@@ -8,7 +8,10 @@ from typing import Any
 import httpx
 
 from nostro.banks.mangopay.auth import pending_user_action
-from nostro.banks.reading import (
+from nostro.call import Caller
+from nostro.errors import UserActionPending
+from nostro.money import Money, exponent
+from nostro.reading import (
     EXECUTION_HORIZON,
     day_in,
     distinct,
@@ -20,9 +23,6 @@ from nostro.banks.reading import (
     text,
     within,
 )
-from nostro.call import Caller
-from nostro.errors import UserActionPending
-from nostro.money import Money, exponent
 from nostro.values import Account, Balance, CreditDebit, EntryStatus, StatementEntry
 
 ZONE = "Europe/Luxembourg"  # MANGOPAY is a Luxembourg institution; its API gives instants

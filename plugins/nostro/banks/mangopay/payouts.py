@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 
 from nostro.banks.mangopay.api import MangopayApi
-from nostro.banks.reading import documented, text
 from nostro.errors import ConfigurationError, OutcomeUnknown, PayoutConflict
 from nostro.money import exponent
+from nostro.reading import documented, text
 from nostro.values import Payout, PayoutReport, PayoutState
 from nostro.wire import dig
 

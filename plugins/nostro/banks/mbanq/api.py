@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from nostro.banks.reading import distinct, documented, optional_text, rows_of, text, within
 from nostro.call import Caller
 from nostro.money import Money, exponent, from_decimal
+from nostro.reading import distinct, documented, optional_text, rows_of, text, within
 from nostro.values import Account, Balance, CreditDebit, EntryStatus, StatementEntry
 from nostro.wire import dig
 

@@ -11,12 +11,18 @@ from starlette.requests import Request
 
 from nostro_sandbox import credentials, tokens
 from nostro_sandbox.bank import Bank, Endpoint, Kind, Refused, Setup
+from nostro_sandbox.banks.banking_circle import rows
+from nostro_sandbox.banks.banking_circle.payments import Payments
 from nostro_sandbox.books import BOOK, CRDT, DBIT, Account, Line
 from nostro_sandbox.history import History
 from nostro_sandbox.history import Kind as Sort
-from nostro_sandbox.wire import JsonObject, WireError, authorization, basic, decimal_text, number, query_int, trimmed
+from nostro_sandbox.payouts import Payout
+from nostro_sandbox.wire import JsonObject, WireError, authorization, basic, json_body, number, trimmed
 
+_COUNTERPARTY = {"account": "DE89370400440532013000", "financialInstitution": "COBADEFF", "country": "DE"}
 _CURRENCIES = (("EUR", 2), ("USD", 2), ("JPY", 0), ("KWD", 3))
+
+_SINGLES = "/api/v1/payments/singles"
 
 _HISTORY = History(
     kinds=(Sort("Incoming", CRDT, 6), Sort("Outgoing", DBIT, 5), Sort("Fee", DBIT, 1)),
@@ -42,6 +48,7 @@ class BankingCircle(Bank):
             iban = f"LU{self.rng.randrange(10, 99)}401{self.rng.randrange(10**13):013d}"
             self.book.open(Account(account_id, currency, exponent, self.company, {"iban": iban}))
         _HISTORY.write(self.book, self.rng, setup.entries, setup.today)
+        self.payouts: Payments = Payments(self.book, self.now)
 
     @classmethod
     def listeners(cls) -> Sequence[str]:
@@ -64,6 +71,10 @@ class BankingCircle(Bank):
                 Endpoint("GET", "/api/v1/accounts/{account_id}", self._account),
                 Endpoint("GET", "/api/v1/accounts/{account_id}/balances", self._balances),
                 Endpoint("GET", "/api/v3/bookings", self._bookings),
+                Endpoint("POST", _SINGLES, self._pay),
+                Endpoint("GET", _SINGLES, self._payments),
+                Endpoint("GET", _SINGLES + "/{payment_id}", self._payment),
+                Endpoint("GET", _SINGLES + "/{payment_id}/status", self._payment_status),
             ),
             "banking_circle_authorization": (
                 Endpoint("GET", "/api/v1/authorizations/authorize", self._authorize, Kind.TOKEN),
@@ -71,16 +82,16 @@ class BankingCircle(Bank):
         }
 
     def error(self, kind: Kind, status: int, message: str) -> Any:
-        return _errors(str(status), message)
+        return rows.errors(str(status), message)
 
     async def _authorize(self, request: Request) -> Any:
         given = basic(request)
         if given is None:
-            raise Refused(401, _errors("401", "Basic authentication is required"), ["protocol_errors"])
+            raise Refused(401, rows.errors("401", "Basic authentication is required"), ["protocol_errors"])
         if given != (self.username, self.password):
-            raise Refused(401, _errors("401", "Wrong username or password"), ["refused_logins"])
+            raise Refused(401, rows.errors("401", "Wrong username or password"), ["refused_logins"])
         if self.faults.get("locked"):
-            raise Refused(403, _errors("403", "The user is locked"), ["refused_logins"])
+            raise Refused(403, rows.errors("403", "The user is locked"), ["refused_logins"])
         lifetime, now, thumbprint = self.lifetime(), int(self.now()), _thumbprint(request)
         claims = {
             "iss": "https://nostro-sandbox.example/v2.0/",
@@ -101,22 +112,22 @@ class BankingCircle(Bank):
     async def authenticate(self, request: Request) -> None:
         scheme, value = authorization(request)
         if scheme != "bearer" or not value:
-            raise Refused(401, _errors("401", "A bearer token is required"), ["protocol_errors"])
+            raise Refused(401, rows.errors("401", "A bearer token is required"), ["protocol_errors"])
         token = self.live_token(value)
         if token is None:
-            raise Refused(401, _errors("401", "The token is invalid or expired"))
+            raise Refused(401, rows.errors("401", "The token is invalid or expired"))
         if token.bound != _thumbprint(request):
-            raise Refused(401, _errors("401", "The token belongs to another certificate"))
+            raise Refused(401, rows.errors("401", "The token belongs to another certificate"))
 
     def _found(self, account_id: str) -> Account:
         account = self.book.accounts.get(account_id)
         if account is None:
-            raise Refused(404, _errors("404", "Account not found"))
+            raise Refused(404, rows.errors("404", "Account not found"))
         return account
 
     async def _accounts(self, request: Request) -> Any:
         await self.authenticate(request)
-        return _page(request, [self._account_row(account) for account in self.book.accounts.values()], high=5000)
+        return rows.page(request, [self._account_row(account) for account in self.book.accounts.values()], high=5000)
 
     async def _account(self, request: Request) -> Any:
         await self.authenticate(request)
@@ -152,10 +163,10 @@ class BankingCircle(Bank):
         return {
             "type": "CurrentBalance",
             "currency": account.currency,
-            "beginOfDayAmount": _number(account.balance - intraday, account.exponent),
-            "financialDate": _midnight(today),
-            "intraDayAmount": _number(intraday, account.exponent),
-            "lastTransactionTimestamp": _midnight(today),
+            "beginOfDayAmount": rows.decimal(account.balance - intraday, account.exponent),
+            "financialDate": rows.midnight(today),
+            "intraDayAmount": rows.decimal(intraday, account.exponent),
+            "lastTransactionTimestamp": rows.midnight(today),
             "blockedBalanceAmount": number("0"),
         }
 
@@ -165,68 +176,64 @@ class BankingCircle(Bank):
             if not request.query_params.get(name):
                 raise WireError(f"{name} is required")
         account = self._found(request.query_params["AccountId"])
-        start, end = _date_parameter(request, "DateFrom"), _date_parameter(request, "DateTo")
+        start, end = rows.date_parameter(request, "DateFrom"), rows.date_parameter(request, "DateTo")
         assert start is not None
         if start < date(self.setup.today.year - 1, 1, 1):
             raise WireError("DateFrom reaches back beyond the previous year")
         lines = self.book.booked_between(account.account_id, start, end)
-        return _page(request, lines, high=5000, row=self._booking)
+        return rows.page(request, lines, high=5000, row=self._booking)
 
     def _booking(self, line: Line) -> JsonObject:
         account, movement = line.account, line.movement
-        booked = _midnight(self.book.booking_date(movement))
+        booked = rows.midnight(self.book.booking_date(movement))
         return {
             "bookingId": movement.key,
             "accountId": account.account_id,
-            "paymentId": str(uuid.uuid5(uuid.NAMESPACE_OID, movement.key)),
+            "paymentId": movement.details.get("payment_id") or str(uuid.uuid5(uuid.NAMESPACE_OID, movement.key)),
             "transactionReference": movement.key.replace("-", "")[:16].upper(),
             "transactionDate": booked,
             "bookingDate": booked,
-            "valueDate": _midnight(self.book.certain_value_date(movement)),
-            "amount": {"currency": account.currency, "amount": _number(line.signed_minor, account.exponent)},
+            "valueDate": rows.midnight(self.book.certain_value_date(movement)),
+            "amount": {"currency": account.currency, "amount": rows.decimal(line.signed_minor, account.exponent)},
             "creditDebitIndicator": line.credit_debit,
             "details": movement.text,
             "endToEndId": movement.end_to_end_id,
             "counterpartyName": movement.counterparty,
-            "counterpartyAccount": {
-                "account": "DE89370400440532013000",
-                "financialInstitution": "COBADEFF",
-                "country": "DE",
-            },
+            "counterpartyAccount": movement.details.get("creditor_account", _COUNTERPARTY),
             "status": "Booked",
         }
+
+    # Payments
+
+    async def _pay(self, request: Request) -> Any:
+        await self.authenticate(request)
+        # With the body in hand nothing comes between the check of the key and its use.
+        body = await json_body(request)
+        if len(request.headers.get("x-messagereference", "")) > 35:
+            raise WireError("X-MessageReference has more than 35 characters")
+        payout = self.payouts.pay(body, request.headers.get("idempotency-key"))
+        self.stats.count("payouts")
+        return {"paymentId": payout.payout_id, "status": self.payouts.status(payout)}
+
+    async def _payments(self, request: Request) -> Any:
+        await self.authenticate(request)
+        return rows.page(request, self.payouts.search(request.query_params), high=5000, row=self.payouts.row)
+
+    async def _payment(self, request: Request) -> Any:
+        await self.authenticate(request)
+        return self.payouts.row(self._found_payment(request))
+
+    async def _payment_status(self, request: Request) -> Any:
+        await self.authenticate(request)
+        return {"status": self.payouts.status(self._found_payment(request))}
+
+    def _found_payment(self, request: Request) -> Payout:
+        payout = self.payouts.find(request.path_params["payment_id"])
+        if payout is None:
+            raise Refused(404, rows.errors("404", "Payment not found"))
+        return payout
 
 
 def _thumbprint(request: Request) -> str:
     certificate = request.scope["extensions"]["tls"]["client_cert_chain"][0]
     return hashlib.sha1(ssl.PEM_cert_to_DER_cert(certificate)).hexdigest().upper()
-
-
-def _errors(code: str, text: str) -> list[JsonObject]:
-    return [{"errorCode": code, "errorText": text}]
-
-
-def _number(minor: int, exponent: int) -> str:
-    return number(trimmed(decimal_text(minor, exponent)))
-
-
-def _midnight(day: date) -> str:
-    return f"{day.isoformat()}T00:00:00+00:00"
-
-
-def _page(request: Request, items: Sequence[Any], high: int, row: Any = lambda item: item) -> JsonObject:
-    """Pages count from one; nothing says which is the last."""
-    page = query_int(request, "PageNumber", 1, low=1)
-    size = query_int(request, "PageSize", 50, low=1, high=high)
-    result = [row(item) for item in items[(page - 1) * size : page * size]]
-    return {"result": result, "pageInfo": {"currentPage": page, "pageSize": size}}
-
-
-def _date_parameter(request: Request, name: str) -> date | None:
-    text = request.query_params.get(name)
-    if text is None:
-        return None
-    try:
-        return datetime.fromisoformat(text).date()
-    except ValueError:
-        raise WireError(f"{name} is not a date") from None

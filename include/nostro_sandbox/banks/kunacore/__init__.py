@@ -10,6 +10,8 @@ from starlette.requests import Request
 
 from nostro_sandbox import credentials, tokens
 from nostro_sandbox.bank import Bank, Endpoint, Kind, Refused, Setup
+from nostro_sandbox.banks.kunacore import rows
+from nostro_sandbox.banks.kunacore.payouts import Payouts
 from nostro_sandbox.books import BOOK, CRDT, DBIT, FAIL, PDNG, Account, Line, Movement
 from nostro_sandbox.history import History
 from nostro_sandbox.history import Kind as Sort
@@ -39,38 +41,6 @@ _HISTORY = History(
     new_key=lambda rng, index, movement: str(uuid.UUID(int=rng.getrandbits(128), version=4)),
 )
 
-_OPERATION_FILTERS = {
-    "type": str,
-    "status": str,
-    "walletId": str,
-    "externalId": str,
-    "targetAsset": str,
-    "sourceAsset": str,
-    "dateFrom": str,
-    "dateTo": str,
-}
-_CUSTOMER_FILTERS = {
-    "email": str,
-    "walletId": str,
-    "phoneNumber": str,
-    "fullName": str,
-    "externalId": str,
-    "referralId": str,
-    "createdFrom": str,
-    "createdTo": str,
-    "take": int,
-    "skip": int,
-}
-_NEW_CUSTOMER = {
-    "email": str,
-    "firstName": str,
-    "lastName": str,
-    "country": str,
-    "verificationDocumentId": str,
-    "residenceAddress": str,
-}
-_NEW_CUSTOMER_MORE = {"phoneNumber": str, "comment": str, "externalId": str, "referralId": str, "itn": str}
-
 
 class KunaCore(Bank):
     conn_type = "kunacore"
@@ -85,15 +55,16 @@ class KunaCore(Bank):
         self.customers: dict[str, JsonObject] = {}
         for index in range(setup.accounts):
             asset, exponent = _ASSETS[index % len(_ASSETS)]
-            wallet_id = _random_id(self.rng)
-            self._add_customer(f"customer{index + 1}@nostro-sandbox.example", _random_id(self.rng), wallet_id)
+            wallet_id = rows.random_id(self.rng)
+            self._add_customer(f"customer{index + 1}@nostro-sandbox.example", rows.random_id(self.rng), wallet_id)
             self.book.open(Account(wallet_id, asset, exponent, f"customer{index + 1}@nostro-sandbox.example"))
         _HISTORY.write(self.book, self.rng, setup.entries, setup.today)
         for movement in self.book.movements.values():
             _complete(movement, self.rng)
+        self.payouts: Payouts = Payouts(self.book, self.now)
 
     def _add_customer(self, email: str, customer_id: str, wallet_id: str) -> JsonObject:
-        created = _iso(datetime.combine(self.setup.today - timedelta(days=400), datetime.min.time(), UTC))
+        created = rows.iso(datetime.combine(self.setup.today - timedelta(days=400), datetime.min.time(), UTC))
         customer = {"id": customer_id, "email": email, "walletId": wallet_id, "createdAt": created}
         self.customers[email] = customer
         return customer
@@ -111,11 +82,13 @@ class KunaCore(Bank):
                 Endpoint("POST", "/v2/customer/create", self._create_customer),
                 Endpoint("POST", "/v2/balance", self._balance),
                 Endpoint("POST", "/v2/operation/find", self._find_operations),
+                Endpoint("POST", "/v2/transfer", self._transfer),
+                Endpoint("POST", "/v2/withdraw/crypto", self._withdraw),
             )
         }
 
     def error(self, kind: Kind, status: int, message: str) -> Any:
-        return _errors("VALIDATION_ERROR" if status < 500 else "INTERNAL_ERROR", message)
+        return rows.errors("VALIDATION_ERROR" if status < 500 else "INTERNAL_ERROR", message)
 
     # Tokens
 
@@ -125,16 +98,16 @@ class KunaCore(Bank):
         require_fields(body, {"token": str, "password": str})
         wanted = (self.email, self.password, self.merchant_id)
         if (body["token"], body["password"], merchant_id) != wanted:
-            raise Refused(401, _errors("UNAUTHORIZED", "Invalid credentials"), ["refused_logins"])
+            raise Refused(401, rows.errors("UNAUTHORIZED", "Invalid credentials"), ["refused_logins"])
         if self.faults.get("locked"):
-            raise Refused(403, _errors("USER_BLOCKED", "User is blocked"), ["refused_logins"])
+            raise Refused(403, rows.errors("USER_BLOCKED", "User is blocked"), ["refused_logins"])
         return self._granted(tokens.opaque())
 
     async def _refresh(self, request: Request) -> Any:
         body = await json_body(request)
         self.stats.count("refreshes")
         if require_header(request, "merchant_id") != self.merchant_id:
-            raise Refused(401, _errors("UNAUTHORIZED", "Invalid merchant"), ["refused_logins"])
+            raise Refused(401, rows.errors("UNAUTHORIZED", "Invalid merchant"), ["refused_logins"])
         require_fields(body, {"refreshToken": str})
         token = self.refresh_tokens.find(body["refreshToken"])
         if token is not None and token.used:
@@ -143,7 +116,7 @@ class KunaCore(Bank):
             self.refresh_tokens.revoke_family(token.family)
             self.access_tokens.revoke_family(token.family)
         if token is None or token.used or not token.alive:
-            raise Refused(401, _errors("REFRESH_TOKEN_EXPIRED", "Invalid token"))
+            raise Refused(401, rows.errors("REFRESH_TOKEN_EXPIRED", "Invalid token"))
         token.used = True
         return self._granted(token.family)
 
@@ -177,7 +150,7 @@ class KunaCore(Bank):
         key = request.headers.get("api-key")
         if key is not None:
             if key != self.api_key:
-                raise Refused(401, _errors("UNAUTHORIZED", "Invalid api key"), ["refused_logins"])
+                raise Refused(401, rows.errors("UNAUTHORIZED", "Invalid api key"), ["refused_logins"])
         else:
             self._check_bearer(request)
 
@@ -188,21 +161,21 @@ class KunaCore(Bank):
     def _check_bearer(self, request: Request) -> None:
         scheme, value = authorization(request)
         if scheme != "bearer" or not value:
-            raise Refused(401, _errors("UNAUTHORIZED", "No auth token"), ["protocol_errors"])
+            raise Refused(401, rows.errors("UNAUTHORIZED", "No auth token"), ["protocol_errors"])
         token = self.access_tokens.find(value)
         if token is None or token.revoked:
-            raise Refused(401, _errors("UNAUTHORIZED", {"name": "JsonWebTokenError", "message": "invalid token"}))
+            raise Refused(401, rows.errors("UNAUTHORIZED", {"name": "JsonWebTokenError", "message": "invalid token"}))
         if token.expired:
-            expired_at = _iso(datetime.fromtimestamp(token.expires_at, UTC))
+            expired_at = rows.iso(datetime.fromtimestamp(token.expires_at, UTC))
             message = {"name": "TokenExpiredError", "message": "jwt expired", "expiredAt": expired_at}
-            raise Refused(401, _errors("UNAUTHORIZED", message))
+            raise Refused(401, rows.errors("UNAUTHORIZED", message))
 
     # Customers and balances
 
     async def _find_customers(self, request: Request) -> Any:
         await self._enter(request)
         body = await json_body(request)
-        require_fields(body, {}, _CUSTOMER_FILTERS)
+        require_fields(body, {}, rows.CUSTOMER_FILTERS)
         found = [
             customer
             for customer in self.customers.values()
@@ -216,17 +189,17 @@ class KunaCore(Bank):
     async def _create_customer(self, request: Request) -> Any:
         await self._enter(request)
         body = await json_body(request)
-        require_fields(body, _NEW_CUSTOMER, _NEW_CUSTOMER_MORE)
+        require_fields(body, rows.NEW_CUSTOMER, rows.NEW_CUSTOMER_MORE)
         if body["email"] in self.customers:
-            raise Refused(400, _errors("CUSTOMER_EXISTS", "Email must be unique"))
-        return {"data": self._add_customer(body["email"], _random_id(self.rng), _random_id(self.rng))}
+            raise Refused(400, rows.errors("CUSTOMER_EXISTS", "Email must be unique"))
+        return {"data": self._add_customer(body["email"], rows.random_id(self.rng), rows.random_id(self.rng))}
 
     async def _balance(self, request: Request) -> Any:
         await self._enter(request)
         body = await json_body(request)
         require_fields(body, {"assets": list, "walletId": str})
-        if body["walletId"] not in {customer["walletId"] for customer in self.customers.values()}:
-            raise Refused(404, _errors("WALLET_NOT_FOUND", "Wallet not found"))
+        if body["walletId"] not in self._known_wallets():
+            raise Refused(404, rows.errors("WALLET_NOT_FOUND", "Wallet not found"))
         account = self.book.accounts.get(body["walletId"])
         if account is None or (body["assets"] and account.currency not in body["assets"]):
             return {"data": []}
@@ -240,10 +213,10 @@ class KunaCore(Bank):
     async def _find_operations(self, request: Request) -> Any:
         await self._enter(request)
         body = await json_body(request)
-        require_fields(body, {}, _OPERATION_FILTERS)
+        require_fields(body, {}, rows.OPERATION_FILTERS)
         skip = query_int(request, "skip", 0, low=0)
         take = query_int(request, "take", 20, low=1, high=1000)
-        start, end = _instant_field(body, "dateFrom"), _instant_field(body, "dateTo")
+        start, end = rows.instant_field(body, "dateFrom"), rows.instant_field(body, "dateTo")
         wanted = [name for name in body if name not in ("dateFrom", "dateTo", "walletId") and body[name] is not None]
         found = [
             movement
@@ -251,8 +224,8 @@ class KunaCore(Bank):
             if (start is None or movement.created >= start) and (end is None or movement.created <= end)
         ]
         if wanted:
-            found = [movement for movement in found if _matches(_row(movement), body, wanted)]
-        return {"data": [_row(movement) for movement in found[skip : skip + take]]}
+            found = [movement for movement in found if rows.matches(self._row(movement), body, wanted)]
+        return {"data": [self._row(movement) for movement in found[skip : skip + take]]}
 
     def _newest_first(self, wallet_id: str | None) -> list[Movement]:
         if wallet_id is None:
@@ -262,67 +235,31 @@ class KunaCore(Bank):
         lines: list[Line] = self.book.lines(wallet_id)
         return [line.movement for line in reversed(lines)]
 
+    def _row(self, movement: Movement) -> JsonObject:
+        return rows.operation(movement, self.payouts.status_of(movement))
+
+    # Payouts
+
+    def _known_wallets(self) -> set[str]:
+        return {str(customer["walletId"]) for customer in self.customers.values()}
+
+    async def _transfer(self, request: Request) -> Any:
+        await self._enter(request)
+        return self._paid(self.payouts.transfer(await json_body(request), self._known_wallets()))
+
+    async def _withdraw(self, request: Request) -> Any:
+        await self._enter(request)
+        return self._paid(self.payouts.withdraw(await json_body(request), self._known_wallets()))
+
+    def _paid(self, movement: Movement) -> JsonObject:
+        self.stats.count("payouts")
+        return {"data": self._row(movement)}
+
 
 def _complete(movement: Movement, rng: Random) -> None:
     """What only this bank's movements have: the state's own name, and a wallet outside."""
     pending = rng.choice(_PENDING)
     movement.details["status"] = {BOOK: "Completed", FAIL: "Declined", PDNG: pending}[movement.status]
-    movement.details["outside"] = _random_id(rng)
+    movement.details["outside"] = rows.random_id(rng)
     if movement.kind == "Transfer" and movement.end_to_end_id is None:
-        movement.end_to_end_id = _random_id(rng)
-
-
-def _row(movement: Movement) -> JsonObject:
-    amount = trimmed(decimal_text(movement.credit_minor, movement.exponent))
-    transfer = movement.kind == "Transfer"
-    debited = movement.debit.account_id if movement.debit else movement.details["outside"]
-    credited = movement.credit.account_id if movement.credit else movement.details["outside"]
-    gives, takes = movement.kind != "Deposit", movement.kind != "Withdraw"
-    return {
-        "id": movement.key,
-        "externalId": movement.end_to_end_id,
-        "walletId": credited if movement.debit is None else debited,
-        "type": movement.kind,
-        "status": movement.details["status"],
-        "sourceAsset": movement.currency if gives else None,
-        "sourceAmount": amount if gives else None,
-        "targetAsset": movement.currency if takes else None,
-        "targetAmount": amount if takes else None,
-        "asset": movement.currency,
-        "amount": amount,
-        "processedAmount": amount if movement.status == BOOK else None,
-        "fee": "0",
-        "feeAsset": movement.currency,
-        "fromWalletId": debited if transfer else None,
-        "toWalletId": credited if transfer else None,
-        "createdAt": _iso(movement.created),
-        "updatedAt": _iso(movement.instant),
-        "completedAt": _iso(movement.booked) if movement.booked and movement.status == BOOK else None,
-    }
-
-
-def _matches(row: JsonObject, body: JsonObject, names: Sequence[str]) -> bool:
-    return all(row[name] == body[name] for name in names)
-
-
-def _errors(code: str, message: Any) -> JsonObject:
-    return {"errors": [{"code": code, "message": message}]}
-
-
-def _random_id(rng: Random) -> str:
-    return str(uuid.UUID(int=rng.getrandbits(128), version=4))
-
-
-def _iso(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
-
-
-def _instant_field(body: JsonObject, name: str) -> datetime | None:
-    """ISO 8601; a bare date is its midnight in UTC."""
-    if body.get(name) is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(body[name])
-    except ValueError:
-        raise WireError(f"'{name}' must be a valid ISO 8601 date string") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        movement.end_to_end_id = rows.random_id(rng)

@@ -1,0 +1,1 @@
+"""The Toy Bank: the plainest bank there can be."""

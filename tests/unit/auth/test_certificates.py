@@ -1,0 +1,257 @@
+import base64
+import ssl
+import stat
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat, load_pem_private_key
+from hypothesis import given
+from hypothesis import strategies as st
+from nostro.auth.certificates import authorities, client_certificate, normalised_pem
+from nostro.connection import BankConnection
+from nostro.errors import CertificateError, ConfigurationError
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def bank(**extra) -> BankConnection:
+    return BankConnection("bc1", extra=extra)
+
+
+def pem(issued, passphrase: str = "", **more) -> BankConnection:
+    fields = {"client_certificate_pem": issued.certificate_pem, "private_key_pem": issued.key_pem(passphrase), **more}
+    return bank(**fields)
+
+
+def refused(connection: BankConnection, kind: type = CertificateError, now: datetime = NOW) -> ConfigurationError:
+    with pytest.raises(kind) as caught:
+        client_certificate(connection, now)
+    assert "'bc1'" in str(caught.value)
+    assert "PRIVATE KEY-----\nM" not in str(caught.value)
+    return caught.value
+
+
+@pytest.mark.parametrize("passphrase", ["", "pass phräse"])
+@pytest.mark.parametrize("form", ["p12", "pem"])
+def test_both_forms_open_with_and_without_passphrase(issued, form, passphrase):
+    """A certificate comes as P12 or as PEM, its key with a passphrase or without, and is the same certificate."""
+    extra = {"private_key_passphrase": passphrase or None}
+    given_as = bank(private_key_p12=issued.p12(passphrase), **extra) if form == "p12" else pem(issued, passphrase, **extra)
+    found = client_certificate(given_as, NOW)
+    assert found.certificate == issued.certificate
+    assert found.context(None).minimum_version == ssl.TLSVersion.TLSv1_2
+
+
+def test_a_chain_goes_along(issued, issue):
+    """Certificates behind the first one are its chain."""
+    authority = issue()
+    found = client_certificate(
+        bank(
+            client_certificate_pem=issued.certificate_pem + authority.certificate_pem, private_key_pem=issued.key_pem()
+        ),
+        NOW,
+    )
+    assert (found.certificate, found.chain) == (issued.certificate, (authority.certificate,))
+
+
+def test_a_key_is_read_in_openssls_own_form(issued):
+    """The older form of an EC key, with its encryption in header lines, opens too, also from an environment variable."""
+    text = issued.key_pem("pw", PrivateFormat.TraditionalOpenSSL)
+    for written in (text, text.replace("\n", "\\n"), text.replace("\n", "\r\n")):
+        fields = {"client_certificate_pem": issued.certificate_pem, "private_key_pem": written}
+        assert client_certificate(bank(**fields, private_key_passphrase="pw"), NOW).certificate == issued.certificate
+
+
+def test_thumbprint_and_end_are_shown(issued):
+    """A certificate is shown by the thumbprint that the bank shows (SHA-1, upper-case hex) and its end."""
+    shown = str(client_certificate(pem(issued), NOW))
+    assert "valid until 2090-01-01 00:00 UTC" in shown
+    thumbprint = shown.split()[1].rstrip(",")
+    assert len(thumbprint) == 40
+    assert thumbprint == thumbprint.upper()
+
+
+def test_the_key_is_not_in_the_repr(issued):
+    """A certificate's repr has no key in it."""
+    assert "key" not in repr(client_certificate(pem(issued), NOW)).lower().replace("publickey", "")
+
+
+def test_a_key_of_another_certificate_is_refused(issued, issue):
+    """A key that belongs to another certificate is told by the field, with the certificate's thumbprint."""
+    other = issue()
+    error = refused(bank(client_certificate_pem=issued.certificate_pem, private_key_pem=other.key_pem()))
+    assert error.fields["field"] == "private_key_pem"
+    assert "does not belong to certificate" in str(error)
+    assert "valid until 2090" in str(error)
+
+
+@pytest.mark.parametrize("form", ["p12", "pem"])
+def test_an_expired_certificate_is_refused_with_its_thumbprint_and_end(issue, form):
+    """An expired certificate is told with its end and its thumbprint, and where to enter the new one."""
+    old = issue(end=datetime(2026, 2, 28))
+    error = refused(bank(private_key_p12=old.p12()) if form == "p12" else pem(old))
+    assert "has expired" in str(error)
+    assert "valid until 2026-02-28" in str(error)
+    assert error.fields["field"] == ("private_key_p12" if form == "p12" else "client_certificate_pem")
+
+
+def test_a_certificate_is_over_at_its_end_and_not_before(issue):
+    """The last second counts as valid, the end itself as over."""
+    end = datetime(2026, 3, 1, 12)
+    certificate = pem(issue(end=end))
+    client_certificate(certificate, datetime(2026, 3, 1, 11, 59, 59, tzinfo=UTC))
+    refused(certificate, now=datetime(2026, 3, 1, 12, tzinfo=UTC))
+
+
+def test_a_certificate_that_is_not_valid_yet_is_refused(issue):
+    """A certificate of the future points to this machine's clock."""
+    error = refused(pem(issue(begin=datetime(2027, 1, 1))))
+    assert "not valid before 2027-01-01" in str(error)
+    assert "clock" in str(error)
+
+
+@pytest.mark.parametrize("passphrase", [None, "wrong", ""])
+def test_a_wrong_passphrase_is_told(issued, passphrase):
+    """A wrong or missing passphrase is told for both forms, naming private_key_passphrase and quoting nothing."""
+    for connection in (
+        bank(private_key_p12=issued.p12("right"), private_key_passphrase=passphrase),
+        pem(issued, "right", private_key_passphrase=passphrase),
+    ):
+        error = refused(connection)
+        assert "private_key_passphrase" in str(error)
+        assert "wrong" not in str(error)
+
+
+def test_both_forms_at_once_are_refused(issued):
+    """Two forms contradict each other."""
+    assert "keep one" in str(refused(pem(issued, private_key_p12=issued.p12()), ConfigurationError))
+
+
+def test_no_form_at_all_is_refused():
+    """A missing certificate is told, with both ways of giving one."""
+    error = refused(bank(), ConfigurationError)
+    assert "private_key_p12" in str(error)
+    assert "client_certificate_pem" in str(error)
+
+
+@pytest.mark.parametrize("missing", ["client_certificate_pem", "private_key_pem"])
+def test_half_a_pair_is_refused(issued, missing):
+    """Of certificate and key in PEM, the missing one is named."""
+    assert refused(pem(issued, **{missing: ""}), ConfigurationError).fields["field"] == missing
+
+
+@pytest.mark.parametrize("text", ["*", "!!!", "=====", "AAAA", base64.b64encode(b"not a p12").decode()])
+def test_a_p12_that_is_none_is_refused(text):
+    """What is not base64, or no P12, is one clear sentence about that field."""
+    assert refused(bank(private_key_p12=text), ConfigurationError).fields["field"] == "private_key_p12"
+
+
+@pytest.mark.parametrize("text", ["hello", "-----BEGIN PRIVATE KEY-----", "-----BEGIN X-----AA-----END X-----", "AAAA"])
+def test_a_pem_that_is_none_is_refused(issued, text):
+    """What is no PEM is one clear sentence about that field."""
+    assert refused(pem(issued, private_key_pem=text)).fields["field"] == "private_key_pem"
+    assert refused(pem(issued, client_certificate_pem=text)).fields["field"] == "client_certificate_pem"
+
+
+@pytest.mark.parametrize("field", ["private_key_pem", "client_certificate_pem"])
+def test_a_key_of_a_kind_unknown_here_is_refused(issued, field):
+    """A key of an algorithm that this machine's library does not know is a CertificateError like any other."""
+    strange = {
+        "private_key_pem": issued.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, _no_encryption()),
+        "client_certificate_pem": issued.certificate.public_bytes(Encoding.DER),
+    }[field].replace(bytes.fromhex("2a8648ce3d0201"), bytes.fromhex("2a8648ce3d0277"))
+    label = "PRIVATE KEY" if field == "private_key_pem" else "CERTIFICATE"
+    text = f"-----BEGIN {label}-----{base64.b64encode(strange).decode()}-----END {label}-----"
+    refused(pem(issued, **{field: text}))
+
+
+def _no_encryption():
+    from cryptography.hazmat.primitives.serialization import NoEncryption
+
+    return NoEncryption()
+
+
+def test_a_key_that_tls_finds_too_weak_is_refused(issue):
+    """What OpenSSL refuses to use is told as a CertificateError, not as OpenSSL's own."""
+    weak = client_certificate(pem(issue(rsa.generate_private_key(65537, 1024))), NOW)
+    with pytest.raises(CertificateError):
+        weak.context(None)
+
+
+MANGLINGS = {
+    "as it was": lambda text: text,
+    "line breaks lost": lambda text: text.replace("\n", ""),
+    "made spaces": lambda text: text.replace("\n", " "),
+    "made two characters": lambda text: text.replace("\n", "\\n"),
+    "windows": lambda text: text.replace("\n", "\r\n"),
+    "windows in two characters": lambda text: text.replace("\n", "\\r\\n"),
+    "base64 once more": lambda text: base64.b64encode(text.encode()).decode(),
+    "base64 in lines": lambda text: base64.encodebytes(text.encode()).decode(),
+    "with bag attributes": lambda text: f"Bag Attributes\n    friendlyName: x\n{text}",
+    "in blanks": lambda text: f"\n  {text}\n ",
+}
+
+
+@given(number=st.integers(1, 2**200), mangling=st.sampled_from(list(MANGLINGS)), encrypted=st.booleans())
+def test_a_pem_survives_what_fields_and_variables_do_to_it(issued, number, mangling, encrypted):
+    """Line breaks lost, made spaces or made two characters, or the whole in base64: the key is the same key."""
+    key = ec.derive_private_key(number, ec.SECP256R1())
+    clear = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, _no_encryption()).decode()
+    if encrypted:
+        clear = issued.key_pem("pw")
+        key = issued.key
+    read = load_pem_private_key(normalised_pem(MANGLINGS[mangling](clear)).encode(), b"pw" if encrypted else None)
+    assert read.private_numbers() == key.private_numbers()
+
+
+@pytest.mark.parametrize("mangling", MANGLINGS.values(), ids=MANGLINGS)
+def test_a_whole_chain_survives_as_well(issued, issue, mangling):
+    """All certificates of a mangled chain are found."""
+    chain = issued.certificate_pem + issue().certificate_pem
+    found = authorities(bank(ca_certificates_pem=mangling(chain)))
+    assert found == chain
+
+
+def test_no_private_authorities_is_none():
+    """Without private authorities the system's serve."""
+    assert authorities(bank()) is None
+
+
+@pytest.mark.parametrize("text", ["hello", " ", "-----BEGIN CERTIFICATE-----AAAA-----END CERTIFICATE-----"])
+def test_malformed_authorities_are_refused(text):
+    """Authorities that cannot be read are told by their field."""
+    with pytest.raises(CertificateError) as error:
+        authorities(bank(ca_certificates_pem=text))
+    assert error.value.fields["field"] == "ca_certificates_pem"
+
+
+def test_nothing_is_left_on_disk(issued, empty_temp):
+    """After a context is made, the directory for temporary files is as empty as before."""
+    client_certificate(pem(issued), NOW).context(issued.certificate_pem)
+    assert list(empty_temp.iterdir()) == []
+
+
+def test_the_key_never_lies_on_disk_in_clear(issued, empty_temp, monkeypatch):
+    """What ssl reads holds the key encrypted, for its owner only, and goes also when ssl fails."""
+    seen = []
+
+    def load(self, path, keyfile=None, password=None):
+        seen.append((Path(path).read_text(), stat.S_IMODE(Path(path).stat().st_mode), password))
+        raise OSError("ssl failed")
+
+    monkeypatch.setattr(ssl.SSLContext, "load_cert_chain", load)
+    for _ in range(2):
+        with pytest.raises((OSError, CertificateError)):
+            client_certificate(pem(issued), NOW).context(None)
+    assert list(empty_temp.iterdir()) == []
+    figures = "".join(issued.key_pem().splitlines()[1:-1])
+    for text, mode, _ in seen:
+        assert "BEGIN ENCRYPTED PRIVATE KEY" in text
+        assert "BEGIN PRIVATE KEY" not in text
+        assert figures not in text.replace("\n", "")
+        assert mode == 0o600
+    (_, _, first), (_, _, second) = seen
+    assert first != second
+    assert len(first) >= 32
