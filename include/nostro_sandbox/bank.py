@@ -137,7 +137,7 @@ class Bank(ABC):
 
     def truth(self) -> JsonObject:
         self._settle()
-        return {**self.book.truth(), "payouts": self.payouts.truth() if hasattr(self, "payouts") else []}
+        return {**self.book.truth(), "payouts": self.payouts.truth()}
 
     def decorate(self, response: Response, kind: Kind) -> None:  # noqa: B027  (most banks add nothing)
         """Headers the bank puts on every answer."""
@@ -247,7 +247,7 @@ class Bank(ABC):
         return answer if isinstance(answer, Response) else json_response(answer)
 
     def _settle(self) -> None:
-        if hasattr(self, "payouts") and not self.faults.get("hold_payouts"):
+        if not self.faults.get("hold_payouts"):
             self.payouts.settle()
 
     def _count_arrival(self, kind: Kind) -> None:

@@ -102,7 +102,7 @@ class ConnectionsPage:
     def required(self) -> set[str]:
         """The labels with a mark that says that the field must not stay empty."""
         labels = self.driver.find_elements(By.XPATH, f"{DIALOG}//label[.//*[text()='*']]")
-        return {label.text.rstrip("* \n") for label in labels}
+        return {str(label.get_attribute("textContent")).rstrip("* \n") for label in labels}
 
     def shown_text(self) -> str:
         """All that the page holds: its source, and the values of its fields, which the source leaves out."""

@@ -60,7 +60,8 @@ def test_a_payout_debits_the_wallet_and_becomes_an_entry(sandbox: Sandbox, order
     created = pay(sandbox, order).json()
     assert (created["Status"], created["CreditedFunds"]["Amount"]) == ("CREATED", 90)
     done = until(lambda: (p := look(sandbox, f"/payouts/{created['Id']}").json())["Status"] == "SUCCEEDED" and p)
-    assert done["ExecutionDate"] and done["EndToEndId"]
+    assert done["ExecutionDate"]
+    assert done["EndToEndId"]
     assert balance(sandbox, order["DebitedWalletId"]) == before - 100
     rows = look(sandbox, f"/wallets/{order['DebitedWalletId']}/transactions?Type=PAYOUT&Sort=CreationDate:DESC").json()
     assert (rows[0]["Id"], rows[0]["Tag"]) == (created["Id"], order["Tag"])

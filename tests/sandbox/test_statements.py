@@ -239,7 +239,8 @@ def test_m2p_leaves_out_its_pagination_now_and_then_and_pages_from_nought(sandbo
     answers = [client.post(path.format(number), json=body, headers=headers).json() for number in range(3)]
     assert [answer["pagination"] for answer in answers].count(None) == 1
     times = [row["time"] for answer in answers for row in answer["result"]]
-    assert len(times) == 15 and times == sorted(times, reverse=True)
+    assert len(times) == 15
+    assert times == sorted(times, reverse=True)
     row = answers[0]["result"][0]
     status = client.get(f"/v1/transactions/status/{row['externalTransactionId']}", headers=headers).json()["result"]
     assert status["amount"] == row["amount"].removeprefix("-")
@@ -262,7 +263,8 @@ def test_mangopay_refunds_run_backwards(sandbox: Sandbox) -> None:
         assert row["Fees"]["Amount"] <= 0
         # The side is the wallet's, not the type's.
         if row["Type"] == "PAYOUT":
-            assert row["DebitedWalletId"] and row["CreditedWalletId"] is None
+            assert row["DebitedWalletId"]
+            assert row["CreditedWalletId"] is None
 
 
 def test_mangopay_headers_and_filters(sandbox: Sandbox) -> None:
@@ -271,7 +273,8 @@ def test_mangopay_headers_and_filters(sandbox: Sandbox) -> None:
     path = f"/v2.01/{sandbox.credentials['mangopay']['login']}/wallets/{wallet}/transactions"
     first = client.get(path, headers=headers)
     assert len(first.json()) == 10
-    assert 'rel="next"' in first.headers["link"] and len(first.headers["x-ratelimit"].split(",")) == 4
+    assert 'rel="next"' in first.headers["link"]
+    assert len(first.headers["x-ratelimit"].split(",")) == 4
     rows = client.get(path, params={"per_page": 100, "Sort": "CreationDate:ASC"}, headers=headers).json()
     assert [row["CreationDate"] for row in rows] == sorted(row["CreationDate"] for row in rows)
     after = rows[5]["CreationDate"]

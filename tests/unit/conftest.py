@@ -22,12 +22,18 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 from cryptography.x509.oid import NameOID
+from hypothesis import settings
+
 from nostro.auth.cache import TokenCache
 from nostro.auth.seal import Seal
 from nostro.auth.store import NoStore
 from nostro.auth.tokens import Token
 from nostro.call import Caller
 from nostro.connection import BankConnection
+
+# A busy machine is no failure; all else stays as the profile in force has it.
+settings.register_profile("no deadline", parent=settings(), deadline=None)
+settings.load_profile("no deadline")
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KEYS = tuple(base64.urlsafe_b64encode(bytes([n]) * 32).decode() for n in (1, 2, 3))
@@ -68,7 +74,9 @@ def token_of() -> Callable[..., Token]:
 
     def make(value: str = "tok-1", at: datetime = START, life: float = 3600, ahead: float = 300, **more: Any) -> Token:
         end = at + timedelta(seconds=life)
-        return Token(value, at, end - timedelta(seconds=ahead), end - timedelta(seconds=min(10, life / 20)), end, **more)
+        return Token(
+            value, at, end - timedelta(seconds=ahead), end - timedelta(seconds=min(10, life / 20)), end, **more
+        )
 
     return make
 
@@ -175,7 +183,12 @@ def issued(issue: Callable[..., Issued]) -> Issued:
 def fields_of(issued: Issued) -> Callable[..., BankConnection]:
     """A sound connection of each bank; what is given replaces fields, of `extra` one by one, None removing one."""
     extras: Mapping[str, dict[str, Any]] = {
-        "mbanq": {"tenant_id": "acme", "client_id": "cid", "client_secret": "csecret", "totp_secret": "GEZDGNBVGY3TQOJQ"},
+        "mbanq": {
+            "tenant_id": "acme",
+            "client_id": "cid",
+            "client_secret": "csecret",
+            "totp_secret": "GEZDGNBVGY3TQOJQ",
+        },
         "m2p": {"tenant_id": "acme", "entity_ids": ["e1"]},
         "mangopay": {},
         "kunacore": {"merchant_id": "m-1"},

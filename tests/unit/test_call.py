@@ -2,6 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
+
 from nostro.errors import (
     OutcomeUnknown,
     Rejected,

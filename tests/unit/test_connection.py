@@ -2,6 +2,7 @@ import httpx
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+
 from nostro.connection import BankConnection
 from nostro.errors import ConfigurationError
 
@@ -187,7 +188,9 @@ def test_any_other_timeout_is_refused(value):
         assert 0 < seconds <= 600
 
 
-@pytest.mark.parametrize("value", [0, -1, 601, "soon", True, [], {}, float("nan"), float("inf"), "1e999", pytest.param(10**400, id="huge")])
+@pytest.mark.parametrize(
+    "value", [0, -1, 601, "soon", True, [], {}, float("nan"), float("inf"), "1e999", pytest.param(10**400, id="huge")]
+)
 def test_a_timeout_without_sense_is_refused(value):
     """No timeout is endless, negative, or of another type."""
     assert refused(lambda: connection(timeout=value).timeout()).fields["field"] == "timeout"
@@ -201,8 +204,22 @@ def test_headers_are_an_object_of_texts():
 
 @pytest.mark.parametrize(
     "name",
-    ["Authorization", "X-TENANT-ID", "tenantId", "Fineract-Platform-TenantId", "merchant_id", "Idempotency-Key", "Api-key"]
-    + ["JWT-Token", "Fineract-Platform-TFA-Token", "Host", "Cookie", "Content-Type", "X-Request-ID", "x-messagereference"],
+    [
+        "Authorization",
+        "X-TENANT-ID",
+        "tenantId",
+        "Fineract-Platform-TenantId",
+        "merchant_id",
+        "Idempotency-Key",
+        "Api-key",
+        "JWT-Token",
+        "Fineract-Platform-TFA-Token",
+        "Host",
+        "Cookie",
+        "Content-Type",
+        "X-Request-ID",
+        "x-messagereference",
+    ],
 )
 @pytest.mark.parametrize("case", [str.lower, str.upper, str])
 def test_what_signs_addresses_or_guards_a_request_is_no_ones_to_set(name, case):

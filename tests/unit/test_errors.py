@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from string import Formatter
 
 import pytest
+
 from nostro import errors
 from nostro.errors import BankError, ConfigurationError, NostroError, Throttled
 

@@ -3,6 +3,7 @@ from decimal import Decimal
 
 import pyarrow.parquet as pq
 import pytest
+
 from nostro.lake import SCHEMA, Lake, days_between
 from nostro.money import Money
 from nostro.values import StatementEntry

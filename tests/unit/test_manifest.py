@@ -1,4 +1,5 @@
 import pytest
+
 from nostro import registry
 from nostro.manifest import COMMON_FIELDS, Field
 
@@ -42,7 +43,9 @@ def test_a_secret_is_a_password_field_and_shows_nothing(name, f):
 
 def test_modes_offered_are_those_that_the_bank_takes():
     """Each bank's auth_mode offers the contract's modes, its default first."""
-    modes = {bank.conn_type: bank.fields["auth_mode"].choices for bank in registry.manifests() if "auth_mode" in bank.fields}
+    modes = {
+        bank.conn_type: bank.fields["auth_mode"].choices for bank in registry.manifests() if "auth_mode" in bank.fields
+    }
     assert modes == {
         "mbanq": ("password", "signed_jwt"),
         "mangopay": ("oauth2", "basic"),

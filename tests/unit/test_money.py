@@ -4,6 +4,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from nostro.money import AmountError, Money, currency_by_number, exponent, from_decimal, to_decimal
 
 ASSETS = {"ETH": 18, "BTC": 8}

@@ -7,6 +7,7 @@ import airflow
 import jsonschema
 import pytest
 from airflow.sdk._shared.secrets_masker import should_hide_value_for_key
+
 from nostro import registry
 from nostro.provider_info import get_provider_info
 

@@ -3,6 +3,7 @@ from collections import Counter
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from nostro.reconciliation import Line, ledger_line, match, statement_line
 
 LINES = st.lists(

@@ -7,6 +7,7 @@ import httpx
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+
 from nostro import wire
 from nostro.errors import OriginRefused
 
@@ -139,7 +140,9 @@ def test_a_request_to_another_origin_does_not_leave(url):
     assert "c1" in str(refused.value)
 
 
-@pytest.mark.parametrize("url", ["/v1/x", "//evil.example/", "https://bank.example/v1/x", "https://bank.example:443/v1/x"])
+@pytest.mark.parametrize(
+    "url", ["/v1/x", "//evil.example/", "https://bank.example/v1/x", "https://bank.example:443/v1/x"]
+)
 def test_a_request_to_the_own_origin_leaves(url):
     """The own origin may be written with its default port or without; a path stays a path."""
     with wire.client(LINE) as client:

@@ -2,6 +2,7 @@ import logging
 import threading
 
 import pytest
+
 from nostro.auth.cache import WAIT_SECONDS, TokenCache, TokenSource
 from nostro.auth.store import NoStore, SqliteStore
 from nostro.errors import CredentialsRefused, LeaseTimeout, SealBroken, TokenEndpointUnavailable
@@ -90,7 +91,9 @@ def test_a_failing_renewal_ahead_of_the_end_is_only_logged(source, mint, clock, 
     assert source.get().value == "tok-3"
 
 
-@pytest.mark.parametrize("error", [unavailable(), CredentialsRefused(conn_id="c1", bank="B", code="x", fields_to_check="y")])
+@pytest.mark.parametrize(
+    "error", [unavailable(), CredentialsRefused(conn_id="c1", bank="B", code="x", fields_to_check="y")]
+)
 def test_a_failing_renewal_is_not_tried_with_every_call(source, mint, clock, error):
     """While a renewal fails, calls do not each make a token request: that is what banks lock accounts for."""
     source.get()

@@ -5,11 +5,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat, load_pem_private_key
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from hypothesis import given
 from hypothesis import strategies as st
+
 from nostro.auth.certificates import authorities, client_certificate, normalised_pem
+from nostro.banks.banking_circle.auth import access
 from nostro.connection import BankConnection
 from nostro.errors import CertificateError, ConfigurationError
 
@@ -38,7 +45,9 @@ def refused(connection: BankConnection, kind: type = CertificateError, now: date
 def test_both_forms_open_with_and_without_passphrase(issued, form, passphrase):
     """A certificate comes as P12 or as PEM, its key with a passphrase or without, and is the same certificate."""
     extra = {"private_key_passphrase": passphrase or None}
-    given_as = bank(private_key_p12=issued.p12(passphrase), **extra) if form == "p12" else pem(issued, passphrase, **extra)
+    given_as = (
+        bank(private_key_p12=issued.p12(passphrase), **extra) if form == "p12" else pem(issued, passphrase, **extra)
+    )
     found = client_certificate(given_as, NOW)
     assert found.certificate == issued.certificate
     assert found.context(None).minimum_version == ssl.TLSVersion.TLSv1_2
@@ -57,7 +66,7 @@ def test_a_chain_goes_along(issued, issue):
 
 
 def test_a_key_is_read_in_openssls_own_form(issued):
-    """The older form of an EC key, with its encryption in header lines, opens too, also from an environment variable."""
+    """The older form of a key, with its encryption in header lines, opens too, also from an environment variable."""
     text = issued.key_pem("pw", PrivateFormat.TraditionalOpenSSL)
     for written in (text, text.replace("\n", "\\n"), text.replace("\n", "\r\n")):
         fields = {"client_certificate_pem": issued.certificate_pem, "private_key_pem": written}
@@ -159,7 +168,7 @@ def test_a_pem_that_is_none_is_refused(issued, text):
 def test_a_key_of_a_kind_unknown_here_is_refused(issued, field):
     """A key of an algorithm that this machine's library does not know is a CertificateError like any other."""
     strange = {
-        "private_key_pem": issued.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, _no_encryption()),
+        "private_key_pem": issued.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()),
         "client_certificate_pem": issued.certificate.public_bytes(Encoding.DER),
     }[field].replace(bytes.fromhex("2a8648ce3d0201"), bytes.fromhex("2a8648ce3d0277"))
     label = "PRIVATE KEY" if field == "private_key_pem" else "CERTIFICATE"
@@ -167,17 +176,24 @@ def test_a_key_of_a_kind_unknown_here_is_refused(issued, field):
     refused(pem(issued, **{field: text}))
 
 
-def _no_encryption():
-    from cryptography.hazmat.primitives.serialization import NoEncryption
+def test_a_key_that_tls_finds_too_weak_is_refused(issued, monkeypatch):
+    """What OpenSSL refuses to use, such as a key too small, is told as a CertificateError, not as OpenSSL's own."""
 
-    return NoEncryption()
+    def refuse(self, path, keyfile=None, password=None):
+        raise ssl.SSLError(1, "[SSL: EE_KEY_TOO_SMALL] ee key too small")
 
-
-def test_a_key_that_tls_finds_too_weak_is_refused(issue):
-    """What OpenSSL refuses to use is told as a CertificateError, not as OpenSSL's own."""
-    weak = client_certificate(pem(issue(rsa.generate_private_key(65537, 1024))), NOW)
+    monkeypatch.setattr(ssl.SSLContext, "load_cert_chain", refuse)
     with pytest.raises(CertificateError):
-        weak.context(None)
+        access(_banking_circle(issued), lambda: None)
+
+
+def _banking_circle(issued) -> BankConnection:
+    extra = {
+        "authorization_url": "https://authorization.bank.example",
+        "client_certificate_pem": issued.certificate_pem,
+        "private_key_pem": issued.key_pem(),
+    }
+    return BankConnection("bc1", host="https://bank.example", login="anna", password="pw", extra=extra)
 
 
 MANGLINGS = {
@@ -198,7 +214,7 @@ MANGLINGS = {
 def test_a_pem_survives_what_fields_and_variables_do_to_it(issued, number, mangling, encrypted):
     """Line breaks lost, made spaces or made two characters, or the whole in base64: the key is the same key."""
     key = ec.derive_private_key(number, ec.SECP256R1())
-    clear = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, _no_encryption()).decode()
+    clear = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     if encrypted:
         clear = issued.key_pem("pw")
         key = issued.key

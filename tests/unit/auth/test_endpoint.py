@@ -1,6 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from nostro.auth.endpoint import Answer, TokenEndpoint
 from nostro.auth.lifetimes import Lifetimes
 from nostro.errors import UnexpectedAnswer
@@ -29,7 +30,9 @@ def test_a_token_is_text_that_fits_a_header(value):
     assert ENDPOINT.token_text(value) == value
 
 
-@pytest.mark.parametrize("value", [None, "", 5, True, [], {}, "x" * 32769, "a b", "a\nb", "a\r\nX: y", "ä", "a\x00", "a\x7f"])
+@pytest.mark.parametrize(
+    "value", [None, "", 5, True, [], {}, "x" * 32769, "a b", "a\nb", "a\r\nX: y", "ä", "a\x00", "a\x7f"]
+)
 def test_a_token_that_fits_no_header_is_refused(value):
     """What could not be sent, or would smuggle a header in, is refused where it comes in, and not quoted."""
     with pytest.raises(UnexpectedAnswer) as refused:
@@ -50,7 +53,7 @@ def test_a_token_is_timed_by_both_clocks():
 @pytest.mark.parametrize("stated", [True, "soon", [], {}, "NaN"])
 def test_a_life_that_is_no_number_is_unexpected(stated):
     """A malformed life is the bank's mistake, said in one sentence that names the connection."""
-    with pytest.raises(UnexpectedAnswer, match="'c1'.*lifetime"):
+    with pytest.raises(UnexpectedAnswer, match=r"'c1'.*lifetime"):
         ENDPOINT.timed("t", stated, Answer({}, None), Lifetimes(timedelta(hours=1)))
 
 

@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+
 from nostro.auth.lifetimes import Lifetimes, lifetime, token
 from nostro.banks.banking_circle import auth as banking_circle
 from nostro.banks.kunacore import auth as kunacore

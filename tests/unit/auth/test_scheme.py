@@ -2,6 +2,7 @@ import asyncio
 
 import httpx
 import pytest
+
 from nostro.auth.cache import TokenCache, TokenSource
 from nostro.auth.scheme import BearerAuth, HeaderAuth, Resending, basic
 from nostro.auth.store import NoStore
@@ -65,7 +66,7 @@ def run(request):
 
 
 SENT_AGAIN = {
-    "GET": lambda: request(),
+    "GET": request,
     "HEAD": lambda: request("HEAD"),
     "OPTIONS": lambda: request("OPTIONS"),
     "reading POST": lambda: request("POST", "/v2/find", json={}),

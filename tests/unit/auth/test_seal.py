@@ -6,6 +6,7 @@ import pytest
 from cryptography.fernet import Fernet
 from hypothesis import given
 from hypothesis import strategies as st
+
 from nostro.auth.seal import Seal
 from nostro.errors import SealBroken, SettingError
 
@@ -107,7 +108,9 @@ def test_any_single_difference_gives_another_identity(seal, fields, secrets, dat
     every = [*fields, *secrets]
     place = data.draw(st.integers(0, len(every) - 1))
     changed = [*every]
-    changed[place] = data.draw(st.text(st.characters(codec="utf-8"), max_size=8).filter(lambda new: new != every[place]))
+    changed[place] = data.draw(
+        st.text(st.characters(codec="utf-8"), max_size=8).filter(lambda new: new != every[place])
+    )
     cut = len(fields)
     assert seal.identities(changed[:cut], changed[cut:]) != seal.identities(fields, secrets)
 

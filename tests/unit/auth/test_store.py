@@ -3,6 +3,7 @@ from contextlib import closing
 from dataclasses import replace
 
 import pytest
+
 from nostro.auth.seal import Seal
 from nostro.auth.store import NoStore, SqliteStore
 from nostro.errors import NostroError, SealBroken, SettingError

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 from airflow.sdk.serde import serialize
+
 from nostro.auth.tokens import AccessToken
 
 END = datetime(2026, 3, 1, 13, tzinfo=UTC)

@@ -4,7 +4,7 @@ import hashlib
 import ssl
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 from starlette.requests import Request

@@ -136,7 +136,7 @@ class Payments(Payouts):
         for other in self._made.values():
             if other is payout:
                 return False
-            if other.movement.status != FAIL and _content(other.request) == _content(payout.request):
+            if other.movement.status != FAIL and _content(other) == _content(payout):
                 return True
         return False
 
@@ -197,10 +197,11 @@ class Payments(Payouts):
         }
 
 
-def _content(body: JsonObject) -> tuple[str, ...]:
+def _content(payout: Payout) -> tuple[Any, ...]:
     """What makes two payments the same in the bank's eyes."""
-    names = ("amount", "creditorId", "creditorName", "creditorAddress", "debtorReference", "requestedExecutionDate")
-    return tuple(str(body.get(name)) for name in names)
+    names = ("creditorId", "creditorName", "creditorAddress", "debtorReference", "requestedExecutionDate")
+    movement = payout.movement
+    return (movement.currency, movement.debit_minor, *(payout.request.get(name) for name in names))
 
 
 def _text(value: Any) -> str:

@@ -5,30 +5,30 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, ClassVar
 
-import jwt
 from starlette.requests import Request
 
-from nostro_sandbox import credentials, tokens
+from nostro_sandbox import credentials
 from nostro_sandbox.bank import Bank, Endpoint, Kind, Refused, Setup
 from nostro_sandbox.banks.mbanq import rows
+from nostro_sandbox.banks.mbanq.login import Login
+from nostro_sandbox.banks.mbanq.payments import Payments
 from nostro_sandbox.banks.mbanq.second_factor import METHODS, SecondFactor
 from nostro_sandbox.books import BOOK, CRDT, DBIT, FAIL, PDNG, Account
 from nostro_sandbox.faults import Check, flag
 from nostro_sandbox.history import History
 from nostro_sandbox.history import Kind as Sort
+from nostro_sandbox.payouts import Payout
 from nostro_sandbox.wire import (
     JsonObject,
     WireError,
     authorization,
-    form_body,
     json_body,
     oauth_error,
     require_fields,
-    require_header,
 )
 
 _CURRENCIES = (("USD", 2, "US Dollar"), ("EUR", 2, "Euro"), ("JPY", 0, "Yen"), ("KWD", 3, "Kuwaiti Dinar"))
-_REFRESH_LIFETIME = 30 * 86400
+_FIRST_KEY = 700_001
 
 _HISTORY = History(
     kinds=(
@@ -38,7 +38,7 @@ _HISTORY = History(
         Sort("feeDeduction", DBIT, 1),
         Sort("interestPosting", CRDT, 1),
     ),
-    new_key=lambda rng, index, movement: str(700_001 + index),
+    new_key=lambda rng, index, movement: str(_FIRST_KEY + index),
     value_days=(0, 0, 0, 1, 2),
 )
 
@@ -58,17 +58,11 @@ class Mbanq(Bank):
 
     def __init__(self, setup: Setup) -> None:
         super().__init__(setup)
-        self.tenant = "nostro-sandbox"
-        self.client_id = "nostro-airflow"
-        self.client_secret = self.secret("client secret", 48)
-        self.username = "treasury@nostro-sandbox.example"
-        # A form has to escape these.
-        self.password = self.secret("password") + "+&=%"
-        self.jwt_secret = self.secret("jwt secret", 64)
-        self.signee = "NOSTRO"
+        self.login = Login(self)
         self.totp_secret = credentials.base32(setup.seed, "mbanq totp")
         self.second_factor = SecondFactor(self.totp_secret)
         self._write_books(setup)
+        self.payouts: Payments = Payments(self.book, self.now, _FIRST_KEY + len(self.book.movements))
 
     def _write_books(self, setup: Setup) -> None:
         for index in range(setup.accounts):
@@ -85,20 +79,20 @@ class Mbanq(Bank):
 
     def connection(self, urls: Mapping[str, str]) -> JsonObject:
         extra = {
-            "tenant_id": self.tenant,
-            "client_id": self.client_id,
-            "client_secret": self.client_secret,
+            "tenant_id": self.login.tenant,
+            "client_id": self.login.client_id,
+            "client_secret": self.login.client_secret,
             "totp_secret": self.totp_secret,
-            "jwt_secret": self.jwt_secret,
-            "signee": self.signee,
+            "jwt_secret": self.login.jwt_secret,
+            "signee": self.login.signee,
         }
-        return {"login": self.username, "password": self.password, "extra": extra}
+        return {"login": self.login.username, "password": self.login.password, "extra": extra}
 
     def endpoints(self) -> Mapping[str, Sequence[Endpoint]]:
         account = "/v1/savingsaccounts/{account_id}"
         return {
             self.conn_type: (
-                Endpoint("POST", "/oauth/token", self._token, Kind.TOKEN),
+                Endpoint("POST", "/oauth/token", self.login.token, Kind.TOKEN),
                 Endpoint("GET", "/v1/userdetails", self._user_details, Kind.PERSON),
                 Endpoint("GET", "/v1/twofactor", self._methods, Kind.PERSON),
                 Endpoint("POST", "/v1/twofactor", self._send_code, Kind.PERSON),
@@ -109,6 +103,10 @@ class Mbanq(Bank):
                 Endpoint("GET", account + "/transactions", self._transactions),
                 Endpoint("GET", account + "/transactions/{key}", self._transaction),
                 Endpoint("GET", account + "/pendingTransaction", self._pending),
+                Endpoint("POST", "/v1/payments", self._create_payment),
+                Endpoint("GET", "/v1/payments", self._payments),
+                Endpoint("POST", "/v1/payments/{payment_id}", self._command_payment),
+                Endpoint("GET", "/v1/payments/{payment_id}", self._payment),
             )
         }
 
@@ -130,100 +128,10 @@ class Mbanq(Bank):
         super().forget()
         self.second_factor.forget()
 
-    # Token
-
-    async def _token(self, request: Request) -> Any:
-        form = await form_body(request)
-        self._check_tenant(request, login=True)
-        grant = form.get("grant_type", "")
-        wanted = {
-            "password": ("username", "password"),
-            "refresh_token": ("refresh_token",),
-        }.get(grant)
-        if wanted is None:
-            raise WireError(f"Unsupported grant type: {grant}")
-        require_fields(form, dict.fromkeys(("grant_type", "client_id", "client_secret", *wanted), str))
-        if (form["client_id"], form["client_secret"]) != (self.client_id, self.client_secret):
-            raise self._refused_login(401, "invalid_client", "Bad client credentials")
-        if self.faults.get("locked"):
-            raise self._refused_login(400, "invalid_grant", "User account is locked")
-        if grant == "refresh_token":
-            return self._refreshed(form["refresh_token"])
-        if (form["username"], form["password"]) != (self.username, self.password):
-            raise self._refused_login(400, "invalid_grant", "Bad credentials")
-        return self._granted(self._new_refresh_token())
-
-    def _check_tenant(self, request: Request, login: bool) -> None:
-        tenant = request.query_params.get("tenantIdentifier") or require_header(request, "tenantId")
-        if tenant == self.tenant:
-            return
-        if login:
-            raise self._refused_login(401, "unauthorized", f"Invalid tenant identifier: {tenant}")
-        raise Refused(401, rows.fineract_error(401, f"Invalid tenant identifier: {tenant}", "error.msg.invalid.tenant"))
-
-    def _refused_login(self, status: int, error: str, description: str) -> Refused:
-        return Refused(status, {"error": error, "error_description": description}, ["refused_logins"])
-
-    def _new_refresh_token(self) -> tokens.Token:
-        claims = {"sub": self.username, "isAccessToken": False, "jti": tokens.opaque()}
-        lifetime = float(self.faults.get("refresh_lifetime", _REFRESH_LIFETIME))
-        return self.refresh_tokens.issue(tokens.signed(claims, self.jwt_secret, "HS512"), lifetime)
-
-    def _refreshed(self, value: str) -> JsonObject:
-        self.stats.count("refreshes")
-        token = self.refresh_tokens.find(value)
-        if token is None or not token.alive:
-            raise Refused(400, {"error": "invalid_grant", "error_description": "Invalid refresh token"})
-        # Not rotated: the same one comes back.
-        return self._granted(token)
-
-    def _granted(self, refresh_token: tokens.Token) -> JsonObject:
-        lifetime, now = self.lifetime(), int(self.now())
-        claims = {
-            "sub": self.username,
-            "isAccessToken": True,
-            "userId": 1,
-            "iat": now,
-            "exp": int(now + lifetime),
-            "jti": tokens.opaque(),
-        }
-        token = self.access_tokens.issue(tokens.signed(claims, self.jwt_secret, "HS512"), lifetime)
-        return {
-            "scope": "all",
-            "access_token": token.value,
-            "refresh_token": refresh_token.value,
-            "token_type": "bearer",
-            "expires_in": self.stated_lifetime(lifetime if lifetime % 1 else int(lifetime)),
-        }
-
     # The user and the second factor
 
     async def authenticate(self, request: Request) -> None:
-        self._mode(request)
-
-    def _mode(self, request: Request) -> str:
-        """Who calls: "jwt" for the signed mode, else "bearer"."""
-        self._check_tenant(request, login=False)
-        if "jwt-token" in request.headers:
-            self._check_signed(request.headers["jwt-token"])
-            return "jwt"
-        scheme, value = authorization(request)
-        if scheme != "bearer" or not value:
-            raise Refused(401, self._unauthorized("Full authentication is required"), ["protocol_errors"])
-        if self.live_token(value) is None:
-            raise Refused(401, self._unauthorized("Invalid or expired access token"))
-        return "bearer"
-
-    def _check_signed(self, value: str) -> None:
-        try:
-            claims = jwt.decode(value, self.jwt_secret, ["HS512"], options={"require": ["exp", "signee"]})
-        except jwt.InvalidTokenError:
-            claims = {}
-        if claims.get("signee") != self.signee:
-            raise Refused(401, self._unauthorized("Invalid JWT-Token"), ["refused_logins"])
-
-    def _unauthorized(self, message: str) -> JsonObject:
-        return rows.fineract_error(401, message, "error.msg.not.authenticated")
+        self.login.mode(request)
 
     def _second_factor_methods(self) -> list[str]:
         methods = self.faults.get("second_factor", list(METHODS))
@@ -231,7 +139,7 @@ class Mbanq(Bank):
 
     def _enter(self, request: Request, what: str) -> None:
         """Let the caller at the data, or say why not."""
-        mode = self._mode(request)
+        mode = self.login.mode(request)
         if self.faults.get("password_expired"):
             message = "The password of the user has expired, please reset it"
             raise Refused(403, rows.fineract_error(403, message, "error.msg.password.outdated"))
@@ -244,9 +152,9 @@ class Mbanq(Bank):
             raise Refused(403, body, ["unauthorized"])
 
     async def _user_details(self, request: Request) -> Any:
-        mode = self._mode(request)
+        mode = self.login.mode(request)
         return {
-            "username": self.username,
+            "username": self.login.username,
             "userId": 1,
             "accessToken": authorization(request)[1],
             "authenticated": True,
@@ -260,12 +168,12 @@ class Mbanq(Bank):
         }
 
     async def _methods(self, request: Request) -> Any:
-        self._mode(request)
+        self.login.mode(request)
         targets = {"EMAIL": "t******y@nostro-sandbox.example", "SMS": "+44******34", "TOTP": ""}
         return [{"name": method, "target": targets[method]} for method in self._second_factor_methods()]
 
     async def _send_code(self, request: Request) -> Any:
-        self._mode(request)
+        self.login.mode(request)
         body = await json_body(request)
         require_fields(body, {"deliveryMethod": str}, {"extendedToken": bool})
         method = body["deliveryMethod"].upper()
@@ -277,7 +185,7 @@ class Mbanq(Bank):
         return {"requestTime": rows.moment(now), "expirationTime": rows.moment(now + lifetime)}
 
     async def _validate(self, request: Request) -> Any:
-        self._mode(request)
+        self.login.mode(request)
         body = await json_body(request)
         require_fields(body, {"token": str, "deliveryMethod": str})
         method = body["deliveryMethod"].upper()
@@ -307,17 +215,7 @@ class Mbanq(Bank):
 
     async def _clients(self, request: Request) -> Any:
         self._enter(request, "Client")
-        found = [
-            {
-                "id": int(owner),
-                "accountNo": f"{int(owner):09d}",
-                "displayName": f"Nostro Trading {owner}",
-                "active": True,
-                "officeId": 1,
-            }
-            for owner in self._owners()
-        ]
-        return rows.page(request, found)
+        return rows.page(request, self._owners(), rows.client)
 
     async def _client_accounts(self, request: Request) -> Any:
         self._enter(request, "Client")
@@ -325,34 +223,11 @@ class Mbanq(Bank):
         if client_id not in self._owners():
             raise Refused(404, self._not_found(f"Client with identifier {client_id} does not exist"))
         accounts = [account for account in self.book.accounts.values() if account.owner == client_id]
-        return {
-            "savingsAccounts": [
-                {
-                    "id": int(account.account_id),
-                    "accountNo": account.details["account_no"],
-                    "productName": "Nostro account",
-                    "status": {"id": 300, "code": "savingsAccountStatusType.active", "value": "Active", "active": True},
-                    "currency": rows.currency(account),
-                    "accountBalance": rows.decimals(account.balance, account.exponent),
-                }
-                for account in accounts
-            ]
-        }
+        return {"savingsAccounts": [rows.client_account(account) for account in accounts]}
 
     async def _account(self, request: Request) -> Any:
         self._enter(request, "SavingsAccount")
-        account = self._found(request)
-        balance = rows.decimals(account.balance, account.exponent)
-        return {
-            "id": int(account.account_id),
-            "accountNo": account.details["account_no"],
-            "clientId": int(account.owner),
-            "savingsProductName": "Nostro account",
-            "status": {"id": 300, "code": "savingsAccountStatusType.active", "value": "Active", "active": True},
-            "currency": rows.currency(account),
-            "savingsAmountOnHold": rows.decimals(0, account.exponent),
-            "summary": {"currency": rows.currency(account), "accountBalance": balance, "availableBalance": balance},
-        }
+        return rows.savings_account(self._found(request))
 
     async def _transactions(self, request: Request) -> Any:
         self._enter(request, "SavingsAccountTransaction")
@@ -375,3 +250,43 @@ class Mbanq(Bank):
         self._enter(request, "SavingsAccountTransaction")
         lines = [line for line in self.book.lines(self._found(request).account_id) if line.movement.status == PDNG]
         return rows.page(request, lines[::-1], partial(rows.pending, self.book))
+
+    # Payments
+
+    async def _create_payment(self, request: Request) -> Any:
+        self._enter(request, "Payment")
+        command = request.query_params.get("command")
+        if command not in (None, "create"):
+            raise WireError(f"Unknown command '{command}'")
+        payout = self.payouts.create(await json_body(request))
+        # With the command a draft only; without, made and executed.
+        if command is None:
+            self._submit(payout)
+        return self.payouts.answer(payout)
+
+    async def _command_payment(self, request: Request) -> Any:
+        self._enter(request, "Payment")
+        if request.query_params.get("command") != "execute":
+            raise WireError("The command is not 'execute'")
+        payout = self._found_payment(request)
+        self._submit(payout)
+        return self.payouts.answer(payout)
+
+    def _submit(self, payout: Payout) -> None:
+        self.payouts.submit(payout)
+        self.stats.count("payouts")
+
+    async def _payments(self, request: Request) -> Any:
+        self._enter(request, "Payment")
+        return rows.page(request, self.payouts.search(request.query_params), self.payouts.row, size=20)
+
+    async def _payment(self, request: Request) -> Any:
+        self._enter(request, "Payment")
+        return self.payouts.row(self._found_payment(request))
+
+    def _found_payment(self, request: Request) -> Payout:
+        payment_id = request.path_params["payment_id"]
+        payout = self.payouts.find(payment_id)
+        if payout is None:
+            raise Refused(404, self._not_found(f"Payment with identifier {payment_id} does not exist"))
+        return payout

@@ -19,6 +19,7 @@ _TYPES = {
     "interestPosting": (3, "savingsAccountTransactionType.interestPosting", "Interest posting"),
     "feeDeduction": (7, "savingsAccountTransactionType.payCharge", "Pay Charge"),
 }
+_ACTIVE = {"id": 300, "code": "savingsAccountStatusType.active", "value": "Active", "active": True}
 _FLAGS = ("deposit", "withdrawal", "interestPosting", "feeDeduction")
 
 
@@ -49,15 +50,19 @@ def transaction(book: Book, line: Line) -> JsonObject:
     return row
 
 
+def transfer_id(movement: Movement) -> int:
+    return 900_000 + int(movement.key)
+
+
 def transfer(book: Book, line: Line) -> JsonObject:
     movement = line.movement
     theirs = {"identifier": "ACC-77", "name": movement.counterparty, "country": "DE"}
     ours = {"identifier": line.account.details["account_no"], "name": "Nostro Trading", "country": "US"}
     incoming = line.credit_debit == CRDT
     return {
-        "id": 900_000 + int(movement.key),
+        "id": transfer_id(movement),
         "amount": decimals(line.amount_minor, line.account.exponent),
-        "correlationId": f"corr-{movement.key}",
+        "correlationId": movement.details.get("correlation_id", f"corr-{movement.key}"),
         "creditor": ours if incoming else theirs,
         "debtor": theirs if incoming else ours,
         "externalId": movement.end_to_end_id,
@@ -102,9 +107,9 @@ def fineract_error(status: int, message: str, code: str) -> JsonObject:
     }
 
 
-def page(request: Request, items: Sequence[Any], row: Any = lambda item: item) -> JsonObject:
+def page(request: Request, items: Sequence[Any], row: Any = lambda item: item, size: int = 200) -> JsonObject:
     """One page; a limit of nothing or less means all."""
-    offset, limit = query_int(request, "offset", 0, low=0), query_int(request, "limit", 200)
+    offset, limit = query_int(request, "offset", 0, low=0), query_int(request, "limit", size)
     found = items[offset : offset + limit] if limit > 0 else items[offset:]
     return {"totalFilteredRecords": len(items), "pageItems": [row(item) for item in found]}
 
@@ -161,3 +166,38 @@ def date_object(day: date) -> JsonObject:
 def moment(at: datetime) -> JsonObject:
     clock = {"hour": at.hour, "minute": at.minute, "second": at.second, "nano": 0}
     return {"date": [at.year, at.month, at.day], "time": clock}
+
+
+def client(client_id: str) -> JsonObject:
+    return {
+        "id": int(client_id),
+        "accountNo": f"{int(client_id):09d}",
+        "displayName": f"Nostro Trading {client_id}",
+        "active": True,
+        "officeId": 1,
+    }
+
+
+def client_account(account: Account) -> JsonObject:
+    return {
+        "id": int(account.account_id),
+        "accountNo": account.details["account_no"],
+        "productName": "Nostro account",
+        "status": dict(_ACTIVE),
+        "currency": currency(account),
+        "accountBalance": decimals(account.balance, account.exponent),
+    }
+
+
+def savings_account(account: Account) -> JsonObject:
+    balance = decimals(account.balance, account.exponent)
+    return {
+        "id": int(account.account_id),
+        "accountNo": account.details["account_no"],
+        "clientId": int(account.owner),
+        "savingsProductName": "Nostro account",
+        "status": dict(_ACTIVE),
+        "currency": currency(account),
+        "savingsAmountOnHold": decimals(0, account.exponent),
+        "summary": {"currency": currency(account), "accountBalance": balance, "availableBalance": balance},
+    }

@@ -1,8 +1,6 @@
 """M2P Prepaid: client credentials as JSON, a tenant header, prepaid wallets of entities."""
 
-import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -10,7 +8,9 @@ from starlette.requests import Request
 
 from nostro_sandbox import tokens
 from nostro_sandbox.bank import Bank, Endpoint, Kind, Refused, Setup
-from nostro_sandbox.books import BOOK, CRDT, DBIT, FAIL, Account, Line
+from nostro_sandbox.banks.m2p import rows
+from nostro_sandbox.banks.m2p.payouts import PAYOUT_FIELDS, Payouts
+from nostro_sandbox.books import BOOK, CRDT, DBIT, FAIL, PDNG, Account, Movement
 from nostro_sandbox.history import History
 from nostro_sandbox.history import Kind as Sort
 from nostro_sandbox.wire import (
@@ -69,6 +69,7 @@ class M2p(Bank):
             account_id = f"{6100000000 + self.rng.randrange(10**7) * 100 + index}"
             self.book.open(Account(account_id, currency, exponent, f"NOSTRO{index + 1:03d}", {"number": code}))
         _HISTORY.write(self.book, self.rng, setup.entries, setup.today)
+        self.payouts: Payouts = Payouts(self.book, self.now)
 
     def connection(self, urls: Mapping[str, str]) -> JsonObject:
         entity_ids = [account.owner for account in self.book.accounts.values()]
@@ -81,12 +82,13 @@ class M2p(Bank):
             found += [
                 Endpoint("POST", f"{prefix}/v1/wallets/balance", self._balance),
                 Endpoint("POST", f"{prefix}/v1/transactions/fetch-all", self._transactions),
+                Endpoint("POST", f"{prefix}/v1/transactions/", self._pay),
                 Endpoint("GET", f"{prefix}/v1/transactions/status/{{key}}", self._status),
             ]
         return {self.conn_type: (*found, Endpoint("GET", "/v1/products/", self._products))}
 
     def error(self, kind: Kind, status: int, message: str) -> Any:
-        return _problem(status, message, f"error.http.{status}")
+        return rows.problem(status, message, f"error.http.{status}")
 
     def forget(self) -> None:
         super().forget()
@@ -100,7 +102,7 @@ class M2p(Bank):
         wrong = (body["clientId"], body["clientSecret"]) != (self.client_id, self.client_secret)
         if wrong or self.faults.get("locked"):
             message = "The client is locked" if not wrong else "Invalid client credentials"
-            raise Refused(401, _problem(401, message, "error.http.401"), ["refused_logins"])
+            raise Refused(401, rows.problem(401, message, "error.http.401"), ["refused_logins"])
         lifetime, now = self.lifetime(), int(self.now())
         claims = {
             "sub": self.client_id,
@@ -117,10 +119,10 @@ class M2p(Bank):
     async def authenticate(self, request: Request) -> None:
         scheme, value = authorization(request)
         if scheme != "bearer" or not value:
-            problem = _problem(401, "Full authentication is required", "error.http.401")
+            problem = rows.problem(401, "Full authentication is required", "error.http.401")
             raise Refused(401, problem, ["protocol_errors"])
         if self.live_token(value) is None:
-            raise Refused(401, _problem(401, "The token is invalid or expired", "error.http.401"))
+            raise Refused(401, rows.problem(401, "The token is invalid or expired", "error.http.401"))
 
     async def _enter(self, request: Request) -> None:
         await self.authenticate(request)
@@ -144,7 +146,7 @@ class M2p(Bank):
             if account.owner == body["entityId"] and body.get("accountId") in (None, account.account_id):
                 return account
         # The platform answers 409 to what it does not know.
-        problem = _problem(409, "Customer does not exist", "error.business", "PPCUST_002")
+        problem = rows.problem(409, "Customer does not exist", "error.business", "PPCUST_002")
         raise Refused(409, problem)
 
     async def _balance(self, request: Request) -> Any:
@@ -167,14 +169,15 @@ class M2p(Bank):
         await self._enter(request)
         body = await json_body(request)
         require_fields(body, {"entityId": str}, _FETCH_FIELDS)
-        start, end = _date_field(body, "fromDate"), _date_field(body, "toDate")
+        start, end = rows.date_field(body, "fromDate"), rows.date_field(body, "toDate")
         page = query_int(request, "pageNo", 0, low=0)
         size = query_int(request, "pageSize", 10, low=1, high=500)
         account = self._account_of(body)
-        lines = self.book.booked_between(account.account_id, start, end)[::-1]
+        booked = self.book.booked_between(account.account_id, start, end)
+        lines = [line for line in reversed(booked) if line.movement.status != PDNG]
         if body.get("success") is not None:
             lines = [line for line in lines if (line.movement.status == BOOK) == body["success"]]
-        rows = [self._row(line, signed=True) for line in lines[page * size : (page + 1) * size]]
+        found = [rows.transaction(line, signed=True) for line in lines[page * size : (page + 1) * size]]
         pagination = {
             "list": None,
             "pageSize": size,
@@ -183,65 +186,31 @@ class M2p(Bank):
             "totalElements": len(lines),
         }
         self._answers += 1
-        return {"result": rows, "pagination": None if self._answers % 3 == 0 else pagination}
+        return {"result": found, "pagination": None if self._answers % 3 == 0 else pagination}
 
     async def _status(self, request: Request) -> Any:
         await self._enter(request)
-        movement = self.book.movements.get(request.path_params["key"])
+        # Ours finds a transaction as well as the bank's.
+        key = self.payouts.key_of(request.path_params["key"]) or request.path_params["key"]
+        movement = self.book.movements.get(key)
         if movement is None:
-            raise Refused(409, _problem(409, "Transaction does not exist", "error.business", "PPCUST_004"))
+            raise Refused(409, rows.problem(409, "Transaction does not exist", "error.business", "PPCUST_004"))
+        return self._unsigned(movement)
+
+    async def _pay(self, request: Request) -> Any:
+        await self._enter(request)
+        body = await json_body(request)
+        require_fields(body, PAYOUT_FIELDS)
+        movement = self.payouts.pay(body, self._account_of(body))
+        self.stats.count("payouts")
+        return self._unsigned(movement)
+
+    def _unsigned(self, movement: Movement) -> JsonObject:
         account = movement.credit or movement.debit
         assert account is not None
         line = next(line for line in self.book.lines(account.account_id) if line.movement is movement)
-        return {"result": self._row(line, signed=False)}
-
-    def _row(self, line: Line, signed: bool) -> JsonObject:
-        """Amounts carry a sign in the list and none in the status."""
-        account, movement = line.account, line.movement
-        booked = movement.status == BOOK
-        before = line.balance_after - line.signed_minor
-        return {
-            "amount": decimal_text(line.signed_minor if signed else line.amount_minor, account.exponent),
-            "preBalance": decimal_text(before, account.exponent) if booked else None,
-            "postBalance": decimal_text(line.balance_after, account.exponent) if booked else None,
-            "transactionType": movement.kind,
-            "txnOrigin": "WEB" if line.credit_debit == CRDT else "POS",
-            "transactionStatus": "SUCCESS" if booked else "FAILURE",
-            "time": movement.instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z"),
-            "merchantName": movement.counterparty,
-            "externalTransactionId": movement.key,
-            "retrievalReferenceNo": movement.key[-12:].zfill(12),
-            "crDr": "C" if line.credit_debit == CRDT else "D",
-            "txnRef": movement.end_to_end_id,
-            "accountId": account.account_id,
-            "entityId": account.owner,
-            "transactionCurrencyCode": account.details["number"],
-            "transactionCurrencyCodeName": account.currency,
-        }
+        return {"result": rows.transaction(line, signed=False)}
 
     async def _products(self, request: Request) -> Any:
         await self._enter(request)
         return {"result": [{"id": "PRD001", "name": "Nostro prepaid", "status": "ACTIVE"}]}
-
-
-def _problem(status: int, detail: str, message: str, business_code: str | None = None) -> JsonObject:
-    problem = {
-        "type": "https://www.m2pfintech.com/problem/problem-with-message",
-        "title": "Request refused",
-        "status": status,
-        "detail": detail,
-        "message": message,
-    }
-    return {**problem, "business.code": business_code} if business_code else problem
-
-
-def _date_field(body: JsonObject, name: str) -> date | None:
-    text = body.get(name)
-    if text is None:
-        return None
-    if not re.fullmatch(r"\d{2}-\d{2}-\d{4}", text):
-        raise WireError(f"'{name}' is not of the form dd-mm-yyyy")
-    try:
-        return datetime.strptime(text, "%d-%m-%Y").replace(tzinfo=UTC).date()
-    except ValueError:
-        raise WireError(f"'{name}' is no date") from None
