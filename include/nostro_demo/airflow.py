@@ -148,7 +148,9 @@ class Airflow:
     def cli(self, *arguments: str, timeout: float = 60) -> str:
         """Run one `airflow` command in this Airflow's environment and give its standard output."""
         command = [sys.executable, "-m", "airflow", *arguments]
-        done = subprocess.run(command, env=self.env, cwd=self.home, capture_output=True, text=True, timeout=timeout)
+        done = subprocess.run(
+            command, env=self.env, cwd=self.home, capture_output=True, text=True, timeout=timeout, check=False
+        )
         if done.returncode:
             raise RuntimeError(f"airflow {' '.join(arguments)} ended with {done.returncode}:\n{done.stderr[-4000:]}")
         return done.stdout

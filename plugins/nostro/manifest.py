@@ -16,7 +16,8 @@ class Field:
     """One field of the connection's `extra`, and its place in the form.
 
     A `secret` field's name holds a word by which Airflow masks values (secret, password, api_key, private_key,
-    passphrase, token): the form's `format: password` alone masks nothing in the API or the logs.
+    passphrase, token): the form's `format: password` alone masks nothing in the API or the logs. Only what every mode
+    needs is `required`.
     """
 
     label: str
@@ -26,32 +27,36 @@ class Field:
     choices: tuple[str, ...] = ()
     default: str | None = None
     type: str = "string"
-    section: str = ""
+    required: bool = False
+    limits: tuple[int, int] | None = None
 
     def as_conn_field(self) -> dict[str, Any]:
-        """The field as provider info's `conn-fields` wants it; each but a choice may stay empty."""
-        schema: dict[str, Any] = {"type": [self.type, "null"]}
-        if self.secret:
-            schema["format"] = "password"
-        elif self.multiline:
-            schema["format"] = "multiline"
+        """The field as provider info's `conn-fields` wants it. Null among its types says that it may stay empty."""
+        schema: dict[str, Any] = {"type": self.type if self.required else [self.type, "null"]}
+        if self.secret or self.multiline:
+            schema["format"] = "password" if self.secret else "multiline"
         if self.choices:
-            schema["enum"] = [*self.choices, "", None] if self.default is None else list(self.choices)
+            schema["enum"] = list(self.choices)
         if self.default is not None:
             schema["default"] = self.default
         if self.type == "array":
             schema["items"] = {"type": "string"}
-        if self.section:
-            schema["section"] = self.section
+        if self.limits:
+            schema["minimum"], schema["maximum"] = self.limits
         return {"label": self.label, "description": self.description, "schema": schema}
 
 
 COMMON_FIELDS: Mapping[str, Field] = MappingProxyType(
     {
         "timeout": Field(
-            "Timeout (seconds)", "How long to wait for the bank to connect and to answer; 30 if empty.", type="number"
+            "Timeout (seconds)",
+            "How long to wait for the bank to connect and to answer; 30 if empty.",
+            type="number",
+            limits=(1, 600),
         ),
-        "headers": Field("More headers", "Sent with every request; values are masked in logs.", type="object"),
+        "headers": Field(
+            "More headers", "Sent with every request. Values are masked in logs, but can be read here.", type="object"
+        ),
     }
 )
 
@@ -78,7 +83,7 @@ class Manifest:
             "hook-name": self.title,
             "conn-fields": {name: f.as_conn_field() for name, f in fields.items()},
             "ui-field-behaviour": {
-                "hidden-fields": ["schema", "port"],
+                "hidden-fields": ["schema"],
                 "relabeling": dict(self.relabeling),
                 "placeholders": dict(self.placeholders),
             },

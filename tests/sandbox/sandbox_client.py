@@ -53,7 +53,7 @@ class Sandbox:
         return found
 
     def truth(self, bank: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.control("GET", "/_truth")[bank]
+        found: dict[str, Any] = self.control("GET", f"/_truth?conn_type={bank}")[bank]
         return found
 
     def faults(self, bank: str, **faults: Any) -> Any:

@@ -27,7 +27,10 @@ from nostro.errors import CertificateError
 
 _PEM = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----", re.DOTALL)
 _CERTIFICATE_ADVICE = "paste the whole certificate, from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----"
-_KEY_ADVICE = "paste the whole key, from -----BEGIN PRIVATE KEY----- to -----END PRIVATE KEY-----, and its passphrase"
+_KEY_ADVICE = (
+    "paste the whole key, from -----BEGIN to PRIVATE KEY-----, and its passphrase; "
+    "if it has header lines (Proc-Type), enter the output of: base64 -w0 key.pem"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +50,19 @@ class ClientCertificate:
         end = self.certificate.not_valid_after_utc
         return f"certificate {self.thumbprint}, valid until {end:%Y-%m-%d %H:%M} UTC"
 
-    def check(self, connection: BankConnection, name: str, now: datetime) -> None:
+    def check(self, connection: BankConnection, certificate_field: str, key_field: str, now: datetime) -> None:
         """Raise CertificateError if the key belongs to another certificate, or the certificate's time is not now."""
         own = self.certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         if self.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) != own:
             reason = f"the private key does not belong to {self}"
-            raise _error(connection, name, reason, "enter the key that was made for this certificate")
+            raise _error(connection, key_field, reason, "enter the key that was made for this certificate")
         if now >= self.certificate.not_valid_after_utc:
-            raise _error(connection, name, f"{self} has expired", "get a new certificate from the bank and enter it")
+            advice = "get a new certificate from the bank and enter it"
+            raise _error(connection, certificate_field, f"{self} has expired", advice)
         if now < self.certificate.not_valid_before_utc:
             begin = f"{self.certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
-            raise _error(connection, name, f"{self} is not valid before {begin}", "check this machine's clock")
+            reason = f"{self} is not valid before {begin}"
+            raise _error(connection, certificate_field, reason, "check this machine's clock")
 
     def context(self, authorities: str | None) -> ssl.SSLContext:
         """TLS 1.2 or newer with this certificate, trusting the system's authorities and those in PEM `authorities`."""
@@ -94,7 +99,8 @@ def client_certificate(connection: BankConnection, now: datetime | None = None) 
         advice = "enter the P12 file in base64, or fill in client_certificate_pem and private_key_pem"
         raise connection.error("private_key_p12", "the client certificate is missing", advice)
     certificate = _from_p12(connection, p12) if p12 else _from_pem(connection)
-    certificate.check(connection, "private_key_p12" if p12 else "private_key_pem", now or datetime.now(UTC))
+    fields = ("private_key_p12", "private_key_p12") if p12 else ("client_certificate_pem", "private_key_pem")
+    certificate.check(connection, *fields, now or datetime.now(UTC))
     return certificate
 
 

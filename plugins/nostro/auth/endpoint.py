@@ -42,12 +42,16 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class TokenEndpoint:
-    """Where a connection gets its tokens. `fields_to_check` names what to correct when the bank refuses."""
+    """Where a connection gets its tokens.
+
+    `fields_to_check` names what to correct when the bank refuses, `host_field` the field that the address is from.
+    """
 
     line: wire.Line
     bank: str
     fields_to_check: str
     now: Callable[[], datetime]
+    host_field: str = "host"
 
     def ask(self, method: str, path: str, **request: Any) -> Answer:
         """Send one token request, never a second one.
@@ -99,11 +103,11 @@ class TokenEndpoint:
             bank=self.bank,
             operation="a token request",
             reason=reason,
-            advice="check that 'host' is this bank's API, and ask the bank if it is",
+            advice=f"check that '{self.host_field}' is this bank's API, and ask the bank if it is",
         )
 
     def _unavailable(self, reason: str, at: datetime | None) -> TokenEndpointUnavailable:
-        advice = "check 'host' and the network, or try again later"
+        advice = f"check '{self.host_field}' and the network, or try again later"
         return TokenEndpointUnavailable(
             retry_at=at,
             conn_id=self.line.conn_id,

@@ -47,6 +47,7 @@ def access(connection: BankConnection, tokens: TokensFactory) -> Access:
         f"the fields 'login' and 'password', that {certificate} is this user's, and that this machine's address is "
         "on the bank's list",
         cache.now,
+        "authorization_url",
     )
     token = source(
         cache,

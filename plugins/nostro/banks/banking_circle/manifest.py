@@ -8,7 +8,7 @@ MANIFEST = Manifest(
     placeholders={"host": "https://sandbox.bankingcircleconnect.com"},
     fields={
         "authorization_url": Field(
-            "Authorization address", "Such as https://authorizationsandbox.bankingcircleconnect.com."
+            "Authorization address", "Such as https://authorizationsandbox.bankingcircleconnect.com.", required=True
         ),
         "private_key_p12": Field(
             "Certificate and key (P12)", "The P12 or PFX file in base64; or use the two PEM fields.", secret=True

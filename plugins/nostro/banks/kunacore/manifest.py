@@ -13,7 +13,7 @@ MANIFEST = Manifest(
             choices=("jwt", "api_key"),
             default="jwt",
         ),
-        "merchant_id": Field("Merchant ID", "Needed for jwt."),
-        "api_key": Field("API key", "Needed for api_key.", secret=True),
+        "merchant_id": Field("Merchant ID", "Only for Authentication = jwt."),
+        "api_key": Field("API key", "Only for Authentication = api_key.", secret=True),
     },
 )

@@ -7,7 +7,7 @@ MANIFEST = Manifest(
     relabeling={"login": "Client ID", "password": "Client secret"},
     placeholders={"host": "https://sandbox-api.m2pprepaid.com"},
     fields={
-        "tenant_id": Field("Tenant", "The tenant's identifier, sent as X-TENANT-ID."),
+        "tenant_id": Field("Tenant", "The tenant's identifier, sent as X-TENANT-ID.", required=True),
         "entity_ids": Field("Entities", "The entities whose accounts are worked on, one per line.", type="array"),
     },
 )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from itertools import chain
 from typing import Any
 
 from nostro.call import Caller
@@ -55,7 +56,9 @@ class MbanqApi:
     def statement_entries(
         self, account_id: str, start: date, end: date, include_pending: bool
     ) -> Iterator[StatementEntry]:
-        return within(self._entries(account_id, start, end), start, end, include_pending)
+        pending = self._pending(account_id) if include_pending else ()
+        entries = chain(self._entries(account_id, start, end), pending)
+        return within(entries, start, end, include_pending)
 
     def _account(self, account_id: str) -> Account:
         path = f"/v1/savingsaccounts/{account_id}"
@@ -80,6 +83,15 @@ class MbanqApi:
                 entry = _entry(row, account_id)
             if entry:
                 yield entry
+
+    def _pending(self, account_id: str) -> Iterator[StatementEntry]:
+        """What is under way, which the bank lists apart; its rows name no currency, so the account's is asked for."""
+        path = f"/v1/savingsaccounts/{account_id}/pendingTransaction"
+        currency = self._account(account_id).currency
+        for row in self._rows(path, {}):
+            with documented(self.caller, path):
+                entry = _pending_entry(row, account_id, currency)
+            yield entry
 
     def _rows(self, path: str, params: dict[str, str]) -> Iterator[dict[str, Any]]:
         return distinct(self._all_rows(path, params), lambda row: str(row.get("id")))
@@ -122,6 +134,25 @@ def _entry(row: dict[str, Any], account_id: str) -> StatementEntry | None:
         bank_transaction_code=optional_text(row["transactionType"].get("code")) or "",
         counterparty_name=optional_text(dig(party, ["name"])),
         counterparty_account=optional_text(dig(party, ["identifier"])),
+        remittance_information=_remittance(row, transfer),
+    )
+
+
+def _pending_entry(row: dict[str, Any], account_id: str, currency: str) -> StatementEntry:
+    transfer = row.get("transfer") or {}
+    side: CreditDebit = "CRDT" if row["type"] == "CREDIT" else "DBIT"
+    return StatementEntry(
+        entry_key=text(row, "id"),
+        account_id=account_id,
+        booking_date=_day(row.get("createdAt") or row["valueDate"]),
+        value_date=_day(row["valueDate"]) if row.get("valueDate") else None,
+        credit_debit=side,
+        amount=Money(abs(from_decimal(row["amount"], currency).minor), currency),
+        exponent=exponent(currency),
+        status="PDNG",
+        end_to_end_id=_reference(row, transfer),
+        bank_transaction_code=optional_text(row.get("typeOf")) or "",
+        counterparty_name=optional_text(dig(transfer, ["debtor" if side == "CRDT" else "creditor", "name"])),
         remittance_information=_remittance(row, transfer),
     )
 

@@ -13,14 +13,14 @@ MANIFEST = Manifest(
             choices=("password", "signed_jwt"),
             default="password",
         ),
-        "tenant_id": Field("Tenant", "The tenant's identifier, sent as tenantId."),
-        "client_id": Field("Client ID", "Needed for password."),
-        "client_secret": Field("Client secret", "Needed for password.", secret=True),
+        "tenant_id": Field("Tenant", "The tenant's identifier, sent as tenantId.", required=True),
+        "client_id": Field("Client ID", "Only for Authentication = password."),
+        "client_secret": Field("Client secret", "Only for Authentication = password.", secret=True),
         "totp_secret": Field("TOTP secret", "In base32, if the user has a second factor by TOTP.", secret=True),
         "otp_delivery_method": Field(
             "Code delivery", "If the second factor comes by e-mail or SMS.", choices=("EMAIL", "SMS")
         ),
-        "jwt_secret": Field("JWT secret", "Needed for signed_jwt.", secret=True),
-        "signee": Field("Signee", "Needed for signed_jwt."),
+        "jwt_secret": Field("JWT secret", "Only for Authentication = signed_jwt.", secret=True),
+        "signee": Field("Signee", "Only for Authentication = signed_jwt."),
     },
 )
