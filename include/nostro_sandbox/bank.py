@@ -131,7 +131,8 @@ class Bank(ABC):
     def error(self, kind: Kind, status: int, message: str) -> Any:
         """The body of an error in the bank's own shape."""
 
-    async def authenticate(self, request: Request) -> None:  # noqa: B027  (without it, a path that is not there is 404)
+    @abstractmethod
+    async def authenticate(self, request: Request) -> None:
         """Refuse who does not show good credentials, whatever path was asked for."""
 
     def truth(self) -> JsonObject:

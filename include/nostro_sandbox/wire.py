@@ -46,8 +46,14 @@ def number(text: str) -> str:
 
 def json_text(content: Any) -> str:
     # The standard library writes decimals only through float, which loses digits.
-    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), default=_decimal)
     return text.replace(f'"{_MARK}', "").replace(f'{_MARK}"', "")
+
+
+def _decimal(value: Any) -> str:
+    if not isinstance(value, Decimal):
+        raise TypeError(f"{type(value).__name__} is nothing for JSON")
+    return number(format(value, "f"))
 
 
 def json_response(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -45,7 +45,7 @@ class Caller:
             return self.client.request(method, path, **request)
         except httpx.HTTPError as error:
             reason = wire.failure(error)
-            raise self._error(Unavailable, f"{method} {path}", reason, "try again later") from None
+            raise self.error(Unavailable, f"{method} {path}", reason, "try again later") from None
 
     def write(self, path: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> httpx.Response:
         """The answer, of whatever status, of a POST that creates something.
@@ -56,11 +56,11 @@ class Caller:
         try:
             response = self.client.post(path, json=body, headers=dict(headers))
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise self._error(Unavailable, f"POST {path}", wire.failure(error), "try again later") from None
+            raise self.error(Unavailable, f"POST {path}", wire.failure(error), "try again later") from None
         except httpx.HTTPError as error:
-            raise self._error(OutcomeUnknown, f"POST {path}", wire.failure(error), advice) from None
+            raise self.error(OutcomeUnknown, f"POST {path}", wire.failure(error), advice) from None
         if response.is_server_error or response.status_code in (408, 425):
-            raise self._error(OutcomeUnknown, f"POST {path}", f"status {response.status_code}", advice)
+            raise self.error(OutcomeUnknown, f"POST {path}", f"status {response.status_code}", advice)
         return response
 
     def checked(self, response: httpx.Response) -> httpx.Response:
@@ -71,15 +71,15 @@ class Caller:
         shown = wire.operation(response.request)
         at = wire.retry_at(response, datetime.now(UTC))
         if status == httpx.codes.TOO_MANY_REQUESTS:
-            raise self._error(Throttled, shown, "status 429, too many calls", "call less often", response, at)
+            raise self.error(Throttled, shown, "status 429, too many calls", "call less often", response, at)
         if response.is_server_error:
-            raise self._error(Unavailable, shown, f"status {status}", "try again later", response, at)
+            raise self.error(Unavailable, shown, f"status {status}", "try again later", response, at)
         if status == httpx.codes.UNAUTHORIZED:
             advice = "check that these credentials may use this call"
-            raise self._error(TokenRefused, shown, "status 401, also with a new token", advice, response)
+            raise self.error(TokenRefused, shown, "status 401, also with a new token", advice, response)
         if response.is_client_error:
             advice = "check the connection's rights and the identifiers in the call"
-            raise self._error(Rejected, shown, f"status {status}", advice, response)
+            raise self.error(Rejected, shown, f"status {status}", advice, response)
         raise self.unexpected(response, f"status {status}")
 
     def json(self, response: httpx.Response) -> Any:
@@ -93,9 +93,9 @@ class Caller:
         """An error for an answer that does not fit the bank's documents; `reason` in words of our own."""
         shown = response if isinstance(response, str) else wire.operation(response.request)
         advice = "check that 'host' is this bank's API; if it is, the bank has changed and nostro has to follow"
-        return self._error(UnexpectedAnswer, shown, reason, advice, None if isinstance(response, str) else response)
+        return self.error(UnexpectedAnswer, shown, reason, advice, None if isinstance(response, str) else response)
 
-    def _error(
+    def error(
         self,
         kind: type[BankError],
         operation: str,
@@ -104,6 +104,7 @@ class Caller:
         response: httpx.Response | None = None,
         retry_at: datetime | None = None,
     ) -> BankError:
+        """An error of `kind`, with this call's connection, bank and request id."""
         return kind(
             retry_at=retry_at,
             conn_id=self.conn_id,

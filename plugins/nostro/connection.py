@@ -4,7 +4,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+
+import httpx
 
 from nostro.errors import ConfigurationError
 
@@ -32,6 +33,7 @@ _RESERVED = frozenset(
         "content-type",
     ]
 )
+_HOST = re.compile(rb"[a-z0-9_.-]+|[0-9a-f.]*:[0-9a-f:.]*")  # a name in ASCII, or an IPv6 address
 _DEFAULT_TIMEOUT = 30.0
 
 
@@ -91,20 +93,22 @@ class BankConnection:
     def origin(self, name: str = "host") -> str:
         """The origin (scheme, host and port) in `host` or another field; https, or http on this machine only."""
         text = self.require(name, "the bank's address, such as https://api.example.com").strip()
-        parts = urlsplit(text if "://" in text else f"https://{text}")
         advice = "enter scheme, host and port only, such as https://api.example.com"
         try:
-            port = parts.port or (self.port if name == "host" else None)
-        except ValueError:
-            raise self.error(name, "its port is not a number", advice) from None
-        if not parts.hostname or parts.path not in ("", "/") or parts.query or parts.fragment or parts.username:
+            parts = httpx.URL(text if "://" in text else f"https://{text}")
+        except (httpx.InvalidURL, ValueError):
+            raise self.error(name, "it is not an address", advice) from None
+        if not parts.host or parts.raw_path != b"/" or parts.fragment or parts.userinfo:
             raise self.error(name, "it is not an origin", advice)
+        if not _HOST.fullmatch(parts.raw_host) or (parts.port is not None and not 0 < parts.port < 65_536):
+            raise self.error(name, "it is not an address", advice)
         if parts.scheme not in ("https", "http"):
             raise self.error(name, "its scheme is not https", advice)
-        if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+        if parts.scheme == "http" and parts.host not in _LOOPBACK:
             raise self.error(name, "it is plain http, which would send secrets in clear", "write https://")
-        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-        return f"{parts.scheme}://{host}" + (f":{port}" if port else "")
+        if parts.port is None and self.port and name == "host":
+            parts = parts.copy_with(port=self.port)
+        return f"{parts.scheme}://{parts.netloc.decode('ascii')}"
 
     def timeout(self) -> float:
         """Seconds to wait for the bank, to connect and to answer."""
@@ -113,7 +117,7 @@ class BankConnection:
             return _DEFAULT_TIMEOUT
         try:
             seconds = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             seconds = 0.0
         if isinstance(value, bool) or not 0 < seconds <= 600:
             raise self.error("timeout", "it is not a number of seconds from 1 to 600", "enter a number or leave it out")

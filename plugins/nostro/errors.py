@@ -2,6 +2,7 @@
 
 NostroError
 ├── ConfigurationError            the connection or `[nostro]` lacks or contradicts something     fail
+│   ├── SettingError              the same of a setting in section [nostro]                       fail
 │   └── CertificateError          a certificate or key cannot be used                             fail
 ├── AuthError
 │   ├── CredentialsRefused        the bank knows the request and says no                          fail

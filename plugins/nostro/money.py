@@ -3,10 +3,11 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import MAX_PREC, Decimal, InvalidOperation, localcontext
 from functools import cache
 
 _CODE = re.compile(r"[A-Z0-9]{2,12}")
+_LONGEST = 38  # digits, as in Parquet's decimal(38, 0)
 _NO_ASSETS: Mapping[str, int] = {}
 
 
@@ -27,6 +28,8 @@ class Money:
     def __post_init__(self) -> None:
         if type(self.minor) is not int:
             raise TypeError(f"minor units are a whole number (int), not {type(self.minor).__name__}")
+        if abs(self.minor) >= 10**_LONGEST:
+            raise AmountError("an amount beyond any account")
 
     def __str__(self) -> str:
         return f"{self.minor} minor units of {self.currency}"
@@ -72,10 +75,10 @@ def from_decimal(value: Decimal | int | str, currency: str, assets: Mapping[str,
     """Money from a decimal amount as banks write it: ("12.60", "EUR") is Money(1260, "EUR").
 
     Raises AmountError for text that is no number, for an unknown currency, and for more decimals than the currency has
-    (trailing zeros are fine); TypeError for a float, which no longer says what the bank wrote.
+    (trailing zeros are fine) or more than 38 digits; TypeError for a float and whatever else is no amount.
     """
-    if isinstance(value, float):
-        raise TypeError("a float is no amount; parse JSON numbers as text")
+    if isinstance(value, bool) or not isinstance(value, Decimal | int | str):
+        raise TypeError("an amount is a Decimal, an int or text; a float no longer says what the bank wrote")
     try:
         number = Decimal(value)
     except InvalidOperation:
@@ -83,19 +86,13 @@ def from_decimal(value: Decimal | int | str, currency: str, assets: Mapping[str,
     if not number.is_finite():
         raise AmountError("an amount that is no finite number")
     digits = exponent(currency, assets)
-    sign, figures, power = number.as_tuple()
-    assert isinstance(power, int)  # is_finite() above: only NaN and infinities have letters here
-    shift = power + digits
-    if shift > 60:
+    if number.adjusted() + digits >= _LONGEST:
         raise AmountError("an amount beyond any account")
-    whole = int("".join(map(str, figures)))
-    if shift >= 0:
-        whole *= 10**shift
-    else:
-        whole, rest = divmod(whole, 10**-shift)
-        if rest:
-            raise AmountError(f"more than {digits} decimals in an amount of {currency}")
-    return Money(-whole if sign else whole, currency)
+    with localcontext(prec=MAX_PREC):
+        minor = number.normalize().scaleb(digits)
+    if minor.as_tuple().exponent < 0:  # type: ignore[operator]  # letters stand for what is not finite
+        raise AmountError(f"more than {digits} decimals in an amount of {currency}")
+    return Money(int(minor), currency)
 
 
 def to_decimal(money: Money, assets: Mapping[str, int] = _NO_ASSETS) -> Decimal:

@@ -31,7 +31,7 @@ def documented(caller: Caller, path: str) -> Iterator[None]:
         raise caller.unexpected(path, f"a row with {error}") from None
     except KeyError as error:
         raise caller.unexpected(path, f"a row without '{error.args[0]}'") from None
-    except (TypeError, ValueError, AttributeError, IndexError, OverflowError):
+    except (TypeError, ValueError, AttributeError, IndexError, OSError, OverflowError):
         raise caller.unexpected(path, "a row of another shape than documented") from None
 
 
@@ -87,6 +87,14 @@ def text(row: dict[str, Any], name: str) -> str:
     return str(value)
 
 
+def whole(row: dict[str, Any], name: str) -> int:
+    """A required whole number. Raises KeyError if it is missing, TypeError if it is anything else."""
+    value = row[name]
+    if type(value) is not int:
+        raise TypeError(name)
+    return value
+
+
 def optional_text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
@@ -97,10 +105,8 @@ def instant(value: Any) -> datetime:
         raise TypeError("no time")
     if not isinstance(value, str):
         return datetime.fromtimestamp(int(value), UTC)
-    parsed = pendulum.parse(value)
-    if not isinstance(parsed, datetime):
-        raise ValueError("no time")
-    return datetime.fromtimestamp(parsed.timestamp(), UTC)
+    parsed = datetime.fromisoformat(value)
+    return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
 def day_in(zone: str, moment: datetime) -> date:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 BreakCode = Literal["MISSING_AT_BANK", "MISSING_IN_LEDGER", "AMOUNT_DIFF"]
+_COLUMNS = ("account_id", "booking_date", "credit_debit", "currency", "reference")
 _Key = tuple[str, str, str, str]
 
 
@@ -77,16 +78,19 @@ def match(ledger: Iterable[Line], statement: Iterable[Line]) -> Reconciliation:
     return Reconciliation(matches, breaks)
 
 
-def ledger_line(row: Mapping[str, str]) -> Line:
+def ledger_line(row: Mapping[str, str | None]) -> Line:
     """A line of a ledger CSV. Raises ValueError, which names the column, for a row that cannot be read."""
+    for name in ("amount_minor", *_COLUMNS):
+        if name not in row:
+            raise ValueError(f"the ledger has no column {name!r}")
+        if row[name] is None:
+            raise ValueError(f"a ledger row ends before its column {name!r}")
+    texts = [row[name] or "" for name in _COLUMNS]
     try:
-        minor = int(row["amount_minor"])
-        columns = [row[name] for name in ("account_id", "booking_date", "credit_debit", "currency", "reference")]
-    except KeyError as error:
-        raise ValueError(f"the ledger has no column {error.args[0]!r}") from None
-    except (TypeError, ValueError):
+        minor = int(row["amount_minor"] or "")
+    except ValueError:
         raise ValueError("a ledger row's amount_minor is not a whole number of minor units") from None
-    account_id, booking_date, credit_debit, currency, reference = columns
+    account_id, booking_date, credit_debit, currency, reference = texts
     return Line(account_id, booking_date, credit_debit, minor, currency, reference)
 
 

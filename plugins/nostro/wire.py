@@ -123,7 +123,7 @@ def http_date(text: str | None) -> datetime | None:
     """The instant of an HTTP date (RFC 9110 5.6.7), None if there is none to read."""
     try:
         read = email.utils.parsedate_to_datetime(text or "")
-    except (TypeError, ValueError, IndexError):
+    except (TypeError, ValueError, IndexError, OverflowError):
         return None
     return read if read.tzinfo else read.replace(tzinfo=UTC)
 
@@ -137,13 +137,18 @@ def failure(error: httpx.HTTPError) -> str:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"its certificate is not trusted: {cause.verify_message}"
         if isinstance(cause, ssl.SSLError):
-            return f"TLS failed: {(cause.reason or 'no reason given').lower().replace('_', ' ')}"
+            return f"TLS failed: {tls_reason(cause)}"
         cause = cause.__cause__ or cause.__context__
     if isinstance(error, httpx.ProxyError):
         return "the proxy refused"
     if isinstance(error, httpx.ConnectError):
         return "cannot connect"
     return "the connection broke"
+
+
+def tls_reason(error: ssl.SSLError) -> str:
+    """OpenSSL's own short reason, in plain words."""
+    return str(getattr(error, "reason", None) or "no reason given").lower().replace("_", " ")
 
 
 def parse_json(response: httpx.Response) -> Any:

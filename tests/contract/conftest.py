@@ -19,7 +19,7 @@ class Case:
 
     `required` are the fields without which there is no access. `search` is a POST that only reads, if there is one;
     `keyed` the header that makes a write safe to send again, if there is one. `tokenless` are the fields that change
-    the connection to a mode without tokens, if there is one.
+    the connection to a mode without tokens, if there is one. `address_field` is where the token endpoint's address is.
     """
 
     read: tuple[str, str, Any]
@@ -28,6 +28,7 @@ class Case:
     search: tuple[str, str, Any] | None = None
     keyed: str | None = None
     tokenless: Mapping[str, Any] | None = None
+    address_field: str = "host"
     unavailable_host: Mapping[str, Any] = field(default_factory=lambda: {"host": "http://127.0.0.1:1"})
 
 

@@ -16,6 +16,7 @@ CASE = {
     "write": ("POST", "/api/v1/payments/singles", {}),
     "keyed": "Idempotency-Key",
     "required": ("host", "login", "password", "authorization_url", "private_key_p12"),
+    "address_field": "authorization_url",
     "unavailable_host": {
         "host": "https://127.0.0.1:1",
         "extra": {"authorization_url": "https://127.0.0.1:1"},

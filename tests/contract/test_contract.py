@@ -319,7 +319,7 @@ def test_an_unreachable_host_is_one_sentence(bank, case, conn_id, set_connection
     with pytest.raises(NostroError) as caught:
         BaseHook.get_hook(conn_id).accounts()
     assert conn_id in str(caught.value)
-    assert "host" in str(caught.value)
+    assert f"'{case.address_field}'" in str(caught.value)
     assert caught.value.remedy == "retry"
 
 

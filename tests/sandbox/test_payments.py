@@ -79,6 +79,14 @@ def test_a_payout_beyond_the_balance(payer: Payer, state: str) -> None:
     assert payer.balance() == before
 
 
+@only(("bank", "amount"), [("mbanq", 1.25), ("banking_circle", {"currency": "EUR", "amount": 1.25})])
+def test_decimals_are_kept(payer: Payer, amount: Any) -> None:
+    reference = unique()
+    assert payer.post({**payer.body(reference), "amount": amount}).status_code == 200
+    [payout] = payer.payouts(reference)
+    assert (payout["amount_minor"], payout["request"]["amount"]) == (125, amount)
+
+
 WRONG: list[tuple[str, dict[str, Any], int]] = [
     ("mbanq", {"amount": "1.00"}, 400),
     ("mbanq", {"amount": 0}, 400),
@@ -214,10 +222,12 @@ def test_banking_circle_pays_once_for_a_key(payer: Payer) -> None:
 def test_banking_circle_rejects_the_same_content_later(payer: Payer) -> None:
     reference = unique()
     body = {**payer.body(reference), "idempotencyKey": "in the wrong place"}
+    payer.sandbox.faults("banking_circle", hold_payouts=True)
     first, second = (payer.post(body).json() for _ in range(2))
     assert first["status"] == second["status"] == "PendingProcessing"
     pending = payer.get(f"{SINGLES}/{first['paymentId']}")
     assert (pending["transfer"]["amount"]["currency"], pending["debtorInformation"]["debitAmount"]["amount"]) == ("", 1)
+    payer.sandbox.faults("banking_circle")
     until(lambda: payer.get(f"{SINGLES}/{first['paymentId']}/status") == {"status": "Processed"})
     until(lambda: payer.get(f"{SINGLES}/{second['paymentId']}/status") == {"status": "Rejected"})
     found = payer.get(f"{SINGLES}?Reference={reference}&AccountId={payer.account['account_id']}")["result"]

@@ -69,11 +69,18 @@ class TokenCache:
             if usable is None:
                 raise
             log.warning("Connection %r: renewing the token ahead of its end failed (%s); going on", conn_id, error)
-            return usable
+            return self._leave_alone(identities, usable)
         # Between the grant and this save the new token exists here only. Dying now costs one login: a rotated refresh
         # token is lost with it, and the next worker falls back on the credentials.
         token = self.store.save(identities, token, replaces=last.generation if last else 0)
         return self._keep(identities, token)
+
+    def _leave_alone(self, identities: Sequence[str], usable: Token) -> Token:
+        """Let a quarter of what is left pass before this process tries to renew again: not with every call."""
+        now = self.now()
+        later = replace(usable, renew_at=now + (usable.spent_at - now) / 4)
+        self._memory[identities[0]] = later
+        return later
 
     def _stored(self, identities: Sequence[str]) -> Token | None:
         token = self.store.load(identities)

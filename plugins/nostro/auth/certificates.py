@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import (
@@ -24,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from nostro.connection import BankConnection
 from nostro.errors import CertificateError
+from nostro.wire import tls_reason
 
 _PEM = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----", re.DOTALL)
 _CERTIFICATE_ADVICE = "paste the whole certificate, from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----"
@@ -38,8 +40,10 @@ class ClientCertificate:
     """A certificate, its chain and its key. str() shows thumbprint and end, which are no secrets."""
 
     certificate: x509.Certificate
-    chain: tuple[x509.Certificate, ...] = ()
-    key: PrivateKeyTypes = field(repr=False, kw_only=True)
+    chain: tuple[x509.Certificate, ...]
+    key: PrivateKeyTypes = field(repr=False)
+    certificate_field: str
+    key_field: str
 
     @property
     def thumbprint(self) -> str:
@@ -50,22 +54,31 @@ class ClientCertificate:
         end = self.certificate.not_valid_after_utc
         return f"certificate {self.thumbprint}, valid until {end:%Y-%m-%d %H:%M} UTC"
 
-    def check(self, connection: BankConnection, certificate_field: str, key_field: str, now: datetime) -> None:
+    def check(self, connection: BankConnection, now: datetime) -> None:
         """Raise CertificateError if the key belongs to another certificate, or the certificate's time is not now."""
-        own = self.certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        if self.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) != own:
+        if self._public_key() != self.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo):
             reason = f"the private key does not belong to {self}"
-            raise _error(connection, key_field, reason, "enter the key that was made for this certificate")
+            raise _error(connection, self.key_field, reason, "enter the key that was made for this certificate")
         if now >= self.certificate.not_valid_after_utc:
             advice = "get a new certificate from the bank and enter it"
-            raise _error(connection, certificate_field, f"{self} has expired", advice)
+            raise _error(connection, self.certificate_field, f"{self} has expired", advice)
         if now < self.certificate.not_valid_before_utc:
             begin = f"{self.certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
             reason = f"{self} is not valid before {begin}"
-            raise _error(connection, certificate_field, reason, "check this machine's clock")
+            raise _error(connection, self.certificate_field, reason, "check this machine's clock")
 
-    def context(self, authorities: str | None) -> ssl.SSLContext:
-        """TLS 1.2 or newer with this certificate, trusting the system's authorities and those in PEM `authorities`."""
+    def _public_key(self) -> bytes | None:
+        try:
+            public = self.certificate.public_key()
+        except UnsupportedAlgorithm:
+            return None
+        return public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+    def context(self, connection: BankConnection, authorities: str | None) -> ssl.SSLContext:
+        """TLS 1.2 or newer with this certificate, trusting the system's authorities and those in PEM `authorities`.
+
+        Raises CertificateError where TLS itself refuses the certificate or its key.
+        """
         context = ssl.create_default_context()
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if authorities:
@@ -80,6 +93,9 @@ class ClientCertificate:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(chain + self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption))
             context.load_cert_chain(path, password=passphrase)
+        except ssl.SSLError as error:
+            reason = f"TLS refuses {self} or its key: {tls_reason(error)}"
+            raise _error(connection, self.key_field, reason, "get a stronger certificate from the bank") from None
         finally:
             os.unlink(path)
         return context
@@ -99,8 +115,7 @@ def client_certificate(connection: BankConnection, now: datetime | None = None) 
         advice = "enter the P12 file in base64, or fill in client_certificate_pem and private_key_pem"
         raise connection.error("private_key_p12", "the client certificate is missing", advice)
     certificate = _from_p12(connection, p12) if p12 else _from_pem(connection)
-    fields = ("private_key_p12", "private_key_p12") if p12 else ("client_certificate_pem", "private_key_pem")
-    certificate.check(connection, *fields, now or datetime.now(UTC))
+    certificate.check(connection, now or datetime.now(UTC))
     return certificate
 
 
@@ -121,12 +136,12 @@ def _from_p12(connection: BankConnection, text: str) -> ClientCertificate:
         raise _error(connection, name, "it is not base64", "enter the output of: base64 -w0 file.p12") from None
     try:
         key, certificate, chain = pkcs12.load_key_and_certificates(data, _passphrase(connection))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, UnsupportedAlgorithm):
         advice = "check private_key_passphrase, and that the file is a P12 (PFX)"
         raise _error(connection, name, "it does not open with the passphrase", advice) from None
     if key is None or certificate is None:
         raise _error(connection, name, "it lacks the certificate or its key", "export both into one P12 file")
-    return ClientCertificate(certificate, tuple(chain), key=key)
+    return ClientCertificate(certificate, tuple(chain), key, name, name)
 
 
 def _from_pem(connection: BankConnection) -> ClientCertificate:
@@ -139,10 +154,10 @@ def _from_pem(connection: BankConnection) -> ClientCertificate:
     encrypted = "ENCRYPTED" in text
     try:
         key = load_pem_private_key(text.encode(), passphrase if encrypted else None)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, UnsupportedAlgorithm):
         wrong = "it does not open with private_key_passphrase" if encrypted else "it is not a private key in PEM"
         raise _error(connection, name, wrong, _KEY_ADVICE) from None
-    return ClientCertificate(chain[0], tuple(chain[1:]), key=key)
+    return ClientCertificate(chain[0], tuple(chain[1:]), key, "client_certificate_pem", name)
 
 
 def _certificates(connection: BankConnection, name: str, text: str) -> list[x509.Certificate]:

@@ -102,6 +102,8 @@ class TokenEndpoint:
             conn_id=self.line.conn_id,
             bank=self.bank,
             operation="a token request",
+            status=None,
+            request_id="-",
             reason=reason,
             advice=f"check that '{self.host_field}' is this bank's API, and ask the bank if it is",
         )

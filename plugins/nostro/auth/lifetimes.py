@@ -42,14 +42,13 @@ def lifetime(stated: Any, received_at: datetime, documented: timedelta) -> timed
         raise ValueError("a lifetime that is no number") from None
     if number.is_nan():
         raise ValueError("a lifetime that is no number")
-    if number > 10**14:
+    if abs(number) > 10**14:
         return documented
     if number > _LONGEST_LIFETIME:
         instant = number / 1000 if number > _FIRST_MILLISECOND_INSTANT else number
         number = instant - Decimal(received_at.timestamp())
-    if number <= 0:
-        return documented
-    return min(timedelta(seconds=float(number)), _LONGEST_TRUSTED)
+    life = timedelta(seconds=float(number))
+    return min(life, _LONGEST_TRUSTED) if life > timedelta() else documented
 
 
 def token(

@@ -66,7 +66,7 @@ class Seal:
         except (InvalidToken, ValueError, AttributeError):
             advice = "give every worker the same [nostro] seal_keys (or the same Airflow Fernet key)"
             raise SealBroken(what=what, advice=advice) from None
-        if payload.get("v") != 1 or payload.get("identity") not in identities:
+        if not isinstance(payload, dict) or payload.get("v") != 1 or payload.get("identity") not in identities:
             advice = "it was sealed for another connection, or before this connection was changed; get a new one"
             raise SealBroken(what=what, advice=advice)
         return _from_plain(payload["token"])

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError
 from sqlalchemy.schema import CreateTable
 
 from nostro.auth.lease import process_lease, thread_lease
@@ -98,8 +98,10 @@ class SqliteStore:
         mine = _token.c.identity.in_(identities)
         with self._engine.begin() as connection:
             if replaces:
-                same = mine & (_token.c.generation == replaces)
-                kept = connection.execute(sa.update(_token).where(same).values(identity=identities[0], **row)).rowcount
+                kept = connection.execute(sa.delete(_token).where(mine & (_token.c.generation == replaces))).rowcount
+                if kept:  # of two rows, one for each ring in use while keys are changed, the other is older
+                    connection.execute(sa.delete(_token).where(mine))
+                    connection.execute(sa.insert(_token).values(identity=identities[0], **row))
             else:
                 insert = sa.insert(_token).prefix_with("OR IGNORE").values(identity=identities[0], **row)
                 kept = connection.execute(insert).rowcount
@@ -127,7 +129,7 @@ class SqliteStore:
                     connection.execute(CreateTable(table, if_not_exists=True))
                 self._compare_keys(connection)
                 connection.commit()
-        except (OSError, OperationalError):
+        except (OSError, DatabaseError):
             raise SettingError(
                 field="store",
                 conn_id="",
@@ -156,7 +158,8 @@ def _sqlite_path(url: str) -> Path:
         parsed = make_url(url)
     except ArgumentError:
         parsed = None
-    if parsed is None or parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
+    known = parsed is not None and parsed.drivername in ("sqlite", "sqlite+pysqlite")
+    if parsed is None or not known or not parsed.database or parsed.database == ":memory:":
         raise SettingError(
             field="store",
             conn_id="",

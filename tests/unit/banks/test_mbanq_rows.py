@@ -117,7 +117,7 @@ def test_filters_are_in_english_whatever_the_locale(caller_of):
         asked.append(request.url.params)
         return httpx.Response(200, json={"totalFilteredRecords": 0, "pageItems": []})
 
-    list(MbanqApi(caller_of(answer)).statement_entries("1", date(2024, 5, 1), date(2024, 12, 31), True))
+    list(MbanqApi(caller_of(answer)).statement_entries("1", date(2024, 5, 1), date(2024, 12, 31), False))
     assert (asked[0]["startDate"], asked[0]["endDate"]) == ("01 May 2024", "31 Dec 2024")
 
 

@@ -59,7 +59,8 @@ class BankingCircleApi:
                 with documented(self.caller, path):
                     rows = rows_of(answer["result"])
                     # No total and no end mark: only a page below the size that the bank says it used is the last.
-                    used = min(size, int(dig(answer, ["pageInfo", "pageSize"]) or size))
+                    stated = int(dig(answer, ["pageInfo", "pageSize"]) or size)
+                    used = stated if 0 < stated < size else size
                 if rows and rows == last:
                     raise self.caller.unexpected(path, "the same page again")
                 yield from rows
@@ -95,7 +96,7 @@ def _balance(row: dict[str, Any]) -> Balance:
 
 def _entry(row: dict[str, Any], account_id: str) -> StatementEntry | None:
     status = _STATUS.get(str(row.get("status") or "").replace(" ", "").lower(), "BOOK")  # a booking is booked
-    if status is None or row.get("accountId") not in (None, account_id):
+    if status is None or str(row.get("accountId") or account_id) != account_id:
         return None
     amount = from_decimal(row["amount"]["amount"], text(row["amount"], "currency"))
     return StatementEntry(

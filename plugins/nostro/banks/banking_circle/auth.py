@@ -37,7 +37,7 @@ def access(connection: BankConnection, tokens: TokensFactory) -> Access:
     password = connection.require("password", "the machine user's password")
     timeout, headers = connection.timeout(), connection.headers()
     certificate = client_certificate(connection)
-    tls = certificate.context(authorities(connection))
+    tls = certificate.context(connection, authorities(connection))
     cache = tokens()
     authorization = basic(username, password)
     cache.mask(authorization.removeprefix("Basic "))

@@ -111,7 +111,7 @@ def _account(wallet: dict[str, Any]) -> Account:
 
 
 def _entry(row: dict[str, Any], account_id: str) -> StatementEntry | None:
-    if row.get("accountId") not in (None, account_id) or row["transactionStatus"] == "FAILURE":
+    if str(row.get("accountId") or account_id) != account_id or row["transactionStatus"] == "FAILURE":
         return None
     status: EntryStatus = "BOOK" if row["transactionStatus"] == "SUCCESS" else "PDNG"
     currency = _currency(row)

@@ -21,13 +21,18 @@ from nostro.reading import (
     optional_text,
     rows_of,
     text,
+    whole,
     within,
 )
 from nostro.values import Account, Balance, CreditDebit, EntryStatus, StatementEntry
 
 ZONE = "Europe/Luxembourg"  # MANGOPAY is a Luxembourg institution; its API gives instants
 _PAGE = 100
-_STATUS: Mapping[str, EntryStatus] = {"SUCCEEDED": "BOOK", "CREATED": "PDNG"}  # a FAILED one never moved money
+_STATUS: Mapping[str, EntryStatus | None] = {
+    "SUCCEEDED": "BOOK",
+    "CREATED": "PDNG",
+    "FAILED": None,  # it never moved money
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +89,9 @@ class MangopayApi:
         caller = self.caller
         response = caller.answer("GET", self.path(path), params=params)
         if pending_user_action(response):
-            raise UserActionPending(
-                conn_id=caller.conn_id,
-                bank=caller.bank,
-                operation=f"GET {self.path(path)}",
-                reason="PendingUserAction",
-                advice="have the wallet's owner confirm by strong customer authentication; it lasts 180 days",
-            )
+            advice = "have the wallet's owner confirm by strong customer authentication; it lasts 180 days"
+            shown = f"GET {self.path(path)}"
+            raise caller.error(UserActionPending, shown, "PendingUserAction", advice, response)
         return caller.checked(response)
 
     def path(self, path: str) -> str:
@@ -106,13 +107,13 @@ def _account(wallet: dict[str, Any]) -> Account:
         currency=text(wallet, "Currency"),
         name=optional_text(wallet.get("Description")) or "",
         status=optional_text(wallet.get("FundsType")) or "",
-        balances=(Balance("ITBD", Money(balance["Amount"], currency)),),
+        balances=(Balance("ITBD", Money(whole(balance, "Amount"), currency)),),
     )
 
 
 def _entries_of(row: dict[str, Any], account_id: str) -> list[StatementEntry]:
     """The entries that a transaction makes on this wallet: its wallets tell the side, whatever its Type says."""
-    status = _STATUS.get(row["Status"])
+    status = _STATUS.get(row["Status"], "PDNG")  # a status not known yet is not final
     if status is None:
         return []
     sides: list[tuple[CreditDebit, str, str]] = []
@@ -134,7 +135,7 @@ def _entry(
         booking_date=day_in(ZONE, executed),
         value_date=None,
         credit_debit=side,
-        amount=Money(abs(row[funds]["Amount"]), currency),
+        amount=Money(abs(whole(row[funds], "Amount")), currency),
         exponent=exponent(currency),
         status=status,
         end_to_end_id=optional_text(row.get("Tag")),

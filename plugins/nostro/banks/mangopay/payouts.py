@@ -91,14 +91,9 @@ class MangopayPayouts:
     def _original(self, payout: Payout, body: dict[str, Any]) -> PayoutReport:
         first = self._first_answer(payout)
         if first is None:
-            caller = self.api.caller
-            raise OutcomeUnknown(
-                conn_id=caller.conn_id,
-                bank=caller.bank,
-                operation=f"POST {self.api.path(_PATH)}",
-                reason="409 for a known key, whose first answer is not to be had",
-                advice="look the payout up at the bank by its Tag, the end_to_end_id",
-            )
+            reason = "409 for a known key, whose first answer is not to be had"
+            advice = "look the payout up at the bank by its Tag, the end_to_end_id"
+            raise self.api.caller.error(OutcomeUnknown, f"POST {self.api.path(_PATH)}", reason, advice)
         made = dig(first, ["Resource", "Id"]) is not None
         for name in ("DebitedFunds", "DebitedWalletId", "BankAccountId") if made else ():
             if dig(first, ["Resource", name]) not in (None, body[name]):

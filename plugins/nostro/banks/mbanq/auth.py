@@ -184,4 +184,5 @@ def _verification(
         secret_of_totp(connection),
         connection.choice("otp_delivery_method", ("", "EMAIL", "SMS")),
     )
-    return source(cache, connection, "mbanq", grant, fields=(*fields, "second factor"), secrets=secrets)
+    proof = connection.optional("totp_secret") or ""
+    return source(cache, connection, "mbanq", grant, fields=(*fields, "second factor"), secrets=(*secrets, proof))

@@ -88,6 +88,8 @@ def secret_of_totp(connection: BankConnection) -> bytes | None:
     if text is None:
         return None
     letters = re.sub(r"[\s=-]", "", text).upper()
+    if not letters:
+        return None
     try:
         return base64.b32decode(letters + "=" * (-len(letters) % 8))
     except (ValueError, binascii.Error):
