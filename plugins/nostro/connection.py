@@ -74,11 +74,12 @@ class BankConnection:
         return value
 
     def choice(self, name: str, choices: tuple[str, ...]) -> str:
-        """One of `choices`, the first if the field is not set."""
+        """One of `choices`, in whatever case it was written; the first if the field is not set."""
         value = self.optional(name) or choices[0]
-        if value not in choices:
-            raise self.error(name, "its value is not known", f"choose one of: {', '.join(choices)}")
-        return value
+        for known in choices:
+            if value.strip().casefold() == known.casefold():
+                return known
+        raise self.error(name, "its value is not known", f"choose one of: {', '.join(filter(None, choices))}")
 
     def texts(self, name: str) -> tuple[str, ...]:
         """A list of texts; a single text is split at commas and line ends, as people type them."""
@@ -98,6 +99,8 @@ class BankConnection:
             parts = httpx.URL(text if "://" in text else f"https://{text}")
         except (httpx.InvalidURL, ValueError):
             raise self.error(name, "it is not an address", advice) from None
+        if parts.port is None and self.port and name == "host":
+            parts = parts.copy_with(port=self.port)
         if not parts.host or parts.raw_path != b"/" or parts.fragment or parts.userinfo:
             raise self.error(name, "it is not an origin", advice)
         if not _HOST.fullmatch(parts.raw_host) or (parts.port is not None and not 0 < parts.port < 65_536):
@@ -106,8 +109,6 @@ class BankConnection:
             raise self.error(name, "its scheme is not https", advice)
         if parts.scheme == "http" and parts.host not in _LOOPBACK:
             raise self.error(name, "it is plain http, which would send secrets in clear", "write https://")
-        if parts.port is None and self.port and name == "host":
-            parts = parts.copy_with(port=self.port)
         return f"{parts.scheme}://{parts.netloc.decode('ascii')}"
 
     def timeout(self) -> float:
@@ -120,7 +121,7 @@ class BankConnection:
         except (TypeError, ValueError, OverflowError):
             seconds = 0.0
         if isinstance(value, bool) or not 0 < seconds <= 600:
-            raise self.error("timeout", "it is not a number of seconds from 1 to 600", "enter a number or leave it out")
+            raise self.error("timeout", "it is not a number of seconds up to 600", "enter a number or leave it out")
         return seconds
 
     def headers(self) -> dict[str, str]:
@@ -135,6 +136,8 @@ class BankConnection:
                 raise self.error("headers", "a header's name is malformed", "use letters, digits and dashes")
             if name.lower() in _RESERVED:
                 raise self.error("headers", f"'{name}' is set by nostro", "remove it")
+            if isinstance(text, str) and text.strip() and set(text.strip()) == {"*"}:
+                raise self.error("headers", f"'{name}' holds only asterisks, a mask that was saved", "enter it again")
             if not isinstance(text, str) or not text.isascii() or not text.isprintable():
                 raise self.error("headers", f"the value of '{name}' is not plain ASCII text", "correct it")
         return dict(value)

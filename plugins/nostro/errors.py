@@ -118,7 +118,7 @@ class SealBroken(AuthError):
 
 
 class BankError(NostroError):
-    """`fields` holds `conn_id`, `bank`, `operation` (method and path, without query), `status` and `request_id`."""
+    """`fields` holds `conn_id`, `bank`, `operation` (a path, without query), `status` and `request_id`."""
 
     template = "Connection '{conn_id}': {bank} answered {operation} with {reason}; {advice}."
 

@@ -1,7 +1,7 @@
 """Reading rows off the wire: what several banks share, each function one way in which an answer may be off."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeVar
@@ -10,7 +10,7 @@ import pendulum
 
 from nostro.call import Caller
 from nostro.money import AmountError
-from nostro.values import StatementEntry
+from nostro.values import CreditDebit, StatementEntry
 
 T = TypeVar("T")
 
@@ -78,9 +78,9 @@ def within(
 
 
 def text(row: dict[str, Any], name: str) -> str:
-    """A required text or number. Raises KeyError if it is missing or null."""
+    """A required text or number. Raises KeyError if it is missing, null or empty."""
     value = row[name]
-    if value is None:
+    if value is None or value == "":
         raise KeyError(name)
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise TypeError(name)
@@ -97,6 +97,15 @@ def whole(row: dict[str, Any], name: str) -> int:
 
 def optional_text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
+
+
+def direction(stated: Any, words: Mapping[str, CreditDebit], minor: int) -> CreditDebit:
+    """The direction by the bank's own word, else by the amount's sign. Raises ValueError for a word not known."""
+    if stated is None or stated == "":
+        return "DBIT" if minor < 0 else "CRDT"
+    if str(stated).upper() not in words:
+        raise ValueError("a direction that is not known")
+    return words[str(stated).upper()]
 
 
 def instant(value: Any) -> datetime:

@@ -14,6 +14,8 @@ from nostro import registry
 from nostro_demo.rest import Client
 from nostro_demo.stage import Stage
 
+pytestmark = pytest.mark.xdist_group("airflow")  # they share one Airflow: one xdist worker runs them
+
 # What may be read by whoever may see connections. The rest of what the sandbox prints are secrets: that a manifest
 # calls them so is what is tested here.
 PUBLIC = {

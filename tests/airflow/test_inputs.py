@@ -22,6 +22,8 @@ from nostro_demo.airflow import free_port
 from nostro_demo.rest import Client
 from nostro_demo.stage import Stage
 
+pytestmark = pytest.mark.xdist_group("airflow")  # they share one Airflow: one xdist worker runs them
+
 WRONG_PASSWORD = "a-password-that-no-bank-knows"
 CHAINED = ("During handling of the above exception", "The above exception was the direct cause")
 

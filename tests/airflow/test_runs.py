@@ -15,6 +15,8 @@ from nostro_demo import demo
 from nostro_demo.rest import Client, RunFailed
 from nostro_demo.stage import Stage
 
+pytestmark = pytest.mark.xdist_group("airflow")  # they share one Airflow: one xdist worker runs them
+
 YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
 
 
@@ -92,6 +94,7 @@ def test_statements_are_the_banks_entries_by_account_and_day(cold: Stage, admin:
 
 def test_only_the_banks_chosen_are_pulled(cold: Stage, admin: Client):
     day = YESTERDAY - timedelta(days=9)
+    admin.unpause("statements")
     run_id = run(admin, "statements", {"start_date": str(day), "end_date": str(day), "connections": ["m2p_default"]})
     states = {ti["task_id"]: ti["state"] for ti in admin.task_instances("statements", run_id)}
     assert states["m2p_default.publish"] == "success"
@@ -128,19 +131,8 @@ def rows(lake: Path, start: date, end: date) -> set[tuple]:
         for path in lake.glob("statements/**/entries.parquet")
         for row in pq.ParquetFile(path).read().to_pylist()
     ]
-    keys = [
-        (
-            bank,
-            r["account_id"],
-            r["entry_key"],
-            r["credit_debit"],
-            int(r["amount_minor"]),
-            r["currency"],
-            str(r["booking_date"]),
-        )
-        for bank, r in found
-        if start <= r["booking_date"] <= end
-    ]
+    names = ("account_id", "entry_key", "credit_debit", "amount_minor", "currency", "booking_date")
+    keys = [(bank, *(str(row[name]) for name in names)) for bank, row in found if start <= row["booking_date"] <= end]
     assert len(keys) == len(set(keys))
     return set(keys)
 

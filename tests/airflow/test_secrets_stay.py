@@ -6,10 +6,13 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from cryptography.fernet import Fernet
 
 from nostro_demo.rest import Client
 from nostro_demo.stage import Stage
+
+pytestmark = pytest.mark.xdist_group("airflow")  # they share one Airflow: one xdist worker runs them
 
 
 def secrets_of(stage: Stage) -> set[str]:

@@ -165,6 +165,12 @@ def test_any_text_is_an_origin_for_the_client_or_refused(host):
     assert httpx.URL(origin).scheme in ("https", "http")
 
 
+@pytest.mark.parametrize("port", [-1, 65_536, 70_000])
+def test_a_port_that_does_not_exist_is_refused(port):
+    """A port beyond the range is told before a socket chokes on it, also where it comes from its own field."""
+    refused(lambda: BankConnection("c1", host="https://api.bank.example", port=port).origin())
+
+
 def test_the_other_origin_does_not_take_the_ports_field():
     """The port's field belongs to `host` alone."""
     fields = BankConnection("c1", port=8443, extra={"authorization_url": "https://auth.bank.example"})

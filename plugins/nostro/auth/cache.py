@@ -110,10 +110,10 @@ class TokenSource:
     handed: Token | None = None
 
     def get(self, refused: str = "") -> Token:
-        if self.handed and (self.handed.value == refused or not self.handed.usable(self.cache.now())):
-            self.handed = None
-        if self.handed:
-            return self.handed
+        handed = self.handed  # read once: another thread may drop it meanwhile
+        if handed and handed.value != refused and handed.usable(self.cache.now()):
+            return handed
+        self.handed = None
         return self.cache.get(self.identities, self.grant, refused, conn_id=self.conn_id, bank=self.bank)
 
     def sealed(self) -> str:

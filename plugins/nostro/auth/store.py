@@ -113,8 +113,8 @@ class SqliteStore:
         return process_lease(self._path.with_name(f"{self._path.name}.leases"), identity, wait_seconds)
 
     def _prepare(self) -> None:
-        """Create what is missing and compare keys, once per process."""
-        if self._ready:
+        """Create what is missing and compare keys, once per process and file: it may have been removed meanwhile."""
+        if self._ready and self._path.exists():
             return
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)

@@ -261,3 +261,37 @@ def test_a_token_sealed_for_another_connection_is_refused(source, seal, token_of
     """Another connection's token is not taken, and the message names this one."""
     with pytest.raises(SealBroken, match="'c1'"):
         source.hand(seal.seal("i-2", token_of("handed")))
+
+
+@pytest.mark.parametrize("reads", range(1, 6))
+def test_a_handed_token_may_be_dropped_by_another_thread_at_any_moment(cache, mint, token_of, reads):
+    """While one thread drops the handed token, as refused or spent, another one still gets a token, never None."""
+
+    class Shared(TokenSource):
+        """Its handed token is gone after some reads, as if another thread had dropped it."""
+
+        left = reads
+
+        @property
+        def handed(self):
+            self.left -= 1
+            return token_of("handed") if self.left >= 0 else None
+
+        @handed.setter
+        def handed(self, token):
+            pass
+
+    source = Shared(cache, IDENTITIES, mint, "c1", "B")
+    source.left = reads
+    assert source.get() is not None
+
+
+def test_a_renewal_that_keeps_failing_is_tried_now_and_then(source, mint, clock):
+    """Over the five minutes ahead of the end, with a call each second, a failing renewal is tried again, but seldom."""
+    source.get()
+    clock.forward(3300)
+    mint.fails = unavailable()
+    for _ in range(280):
+        assert source.get().value == "tok-1"
+        clock.forward(1)
+    assert 3 <= len(mint.asked) - 1 <= 20

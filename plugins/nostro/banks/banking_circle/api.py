@@ -7,7 +7,7 @@ from typing import Any
 
 from nostro.call import Caller
 from nostro.money import Money, exponent, from_decimal
-from nostro.reading import distinct, documented, instant, optional_text, rows_of, text, within
+from nostro.reading import direction, distinct, documented, instant, optional_text, rows_of, text, within
 from nostro.values import Account, Balance, CreditDebit, EntryStatus, StatementEntry
 from nostro.wire import dig
 
@@ -104,7 +104,7 @@ def _entry(row: dict[str, Any], account_id: str) -> StatementEntry | None:
         account_id=account_id,
         booking_date=_day(row["bookingDate"]),
         value_date=_day(row["valueDate"]) if row.get("valueDate") else None,
-        credit_debit=_SIDES.get(str(row.get("creditDebitIndicator"))) or ("DBIT" if amount.minor < 0 else "CRDT"),
+        credit_debit=direction(row.get("creditDebitIndicator"), _SIDES, amount.minor),
         amount=Money(abs(amount.minor), amount.currency),
         exponent=exponent(amount.currency),
         status=status,

@@ -166,7 +166,7 @@ def _moves(row: dict[str, Any], account_id: str) -> list[Move]:
             moves.append(("CRDT", *_amount(row)))
         return moves
     if kind == "CryptoExchange":
-        return [("DBIT", *_amount(row, "source")), ("CRDT", *_amount(row, "target"))]
+        return [("DBIT", *_of(row, "source")), ("CRDT", *_of(row, "target"))]
     if kind == "DepositWithExchange":
         return [("CRDT", *_amount(row, "target"))]
     if kind in ("WithdrawWithExchange", "BuyToSendCrypto"):
@@ -175,6 +175,9 @@ def _moves(row: dict[str, Any], account_id: str) -> list[Move]:
 
 
 def _amount(row: dict[str, Any], side: str = "") -> tuple[str, Any]:
-    """Asset and amount of the operation, or of its `source` or `target` side where it has two."""
-    asset, amount = (f"{side}Asset", f"{side}Amount") if side and row.get(f"{side}Amount") else ("asset", "amount")
-    return text(row, asset), text(row, amount)
+    """Asset and amount of the operation, or of its `source` or `target` side where it tells that one."""
+    return _of(row, side) if side and row.get(f"{side}Amount") else (text(row, "asset"), text(row, "amount"))
+
+
+def _of(row: dict[str, Any], side: str) -> tuple[str, Any]:
+    return text(row, f"{side}Asset"), text(row, f"{side}Amount")

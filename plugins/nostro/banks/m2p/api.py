@@ -8,7 +8,7 @@ from typing import Any
 from nostro.call import Caller
 from nostro.errors import ConfigurationError
 from nostro.money import Money, currency_by_number, exponent, from_decimal
-from nostro.reading import day_in, documented, instant, optional_text, rows_of, text, within
+from nostro.reading import day_in, direction, documented, instant, optional_text, rows_of, text, within
 from nostro.values import Account, Balance, CreditDebit, EntryStatus, StatementEntry
 from nostro.wire import dig
 
@@ -117,13 +117,12 @@ def _entry(row: dict[str, Any], account_id: str) -> StatementEntry | None:
     currency = _currency(row)
     amount = from_decimal(row["amount"], currency)
     made = instant(row["time"])
-    side = _SIDES.get(str(row.get("crDr") or "").upper()) or ("DBIT" if amount.minor < 0 else "CRDT")
     return StatementEntry(
         entry_key=text(row, "externalTransactionId"),
         account_id=account_id,
         booking_date=day_in(ZONE, made),
         value_date=None,
-        credit_debit=side,
+        credit_debit=direction(row.get("crDr"), _SIDES, amount.minor),
         amount=Money(abs(amount.minor), currency),
         exponent=exponent(currency),
         status=status,
