@@ -1,8 +1,10 @@
 """The promises that every bank keeps, over real sockets to the sandbox: a bank in the registry is held to them."""
 
 import asyncio
+import copy
 import json
 import logging
+import os
 import pickle
 import time
 from datetime import UTC, datetime, timedelta
@@ -199,6 +201,7 @@ def test_a_sealed_token_is_text_that_another_task_opens(
     assert serialize(sealed) == sealed
     assert hook.get_token().value not in sealed
     monkeypatch.setenv("AIRFLOW__NOSTRO__STORE", "none")
+    monkeypatch.setenv("AIRFLOW__NOSTRO__SEAL_KEYS", os.environ["AIRFLOW__CORE__FERNET_KEY"])
     new_process()
     mapped = type(hook)(conn_id, sealed_token=sealed)
     assert mapped.get_token().value == hook.get_token().value
@@ -338,6 +341,29 @@ def test_no_shared_store_without_a_key(bank, conn_id, monkeypatch):
     monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", "")
     with pytest.raises(ConfigurationError, match=r"seal_keys.*AIRFLOW__NOSTRO__SEAL_KEYS"):
         BaseHook.get_hook(conn_id).get_token()
+
+
+def test_without_a_shared_file_airflows_key_does_not_serve(bank, conn_id, monkeypatch):
+    """A worker on another machine may hold a private one: `seal_keys` has to be set."""
+    monkeypatch.setenv("AIRFLOW__NOSTRO__STORE", "none")
+    with pytest.raises(ConfigurationError, match=r"seal_keys.*AIRFLOW__NOSTRO__SEAL_KEYS"):
+        BaseHook.get_hook(conn_id).get_sealed_token()
+
+
+def test_a_connection_of_another_type_is_refused(bank, hook, set_connection):
+    other = "m2p" if bank != "m2p" else "mbanq"
+    with pytest.raises(ConfigurationError, match=r"conn_type.*get_hook"):
+        type(hook)(set_connection(other)).get_conn()
+
+
+def test_a_copy_of_a_hook_holds_no_secret(hook, secrets_of, bank):
+    """A hook may be pickled, by a task that returns it by mistake: what travels is the connection's name."""
+    hook.get_token()
+    copied = copy.copy(hook)
+    assert copied.conn_id == hook.conn_id
+    held = repr(copied.__dict__) + repr(vars(copied))
+    assert not [secret for secret in secrets_of(bank) if secret in held]
+    assert copied.get_token().value == hook.get_token().value
 
 
 def test_the_store_holds_ciphertext_only(bank, hook, secrets_of, tmp_path):

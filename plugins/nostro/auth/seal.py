@@ -14,7 +14,10 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from nostro.auth.tokens import Token
 from nostro.errors import SealBroken, SettingError
 
-_ADVICE = "make a key with: python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
+_ADVICE = (
+    "set AIRFLOW__NOSTRO__SEAL_KEYS on every worker to the output of: "
+    "python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
+)
 
 
 class Seal:
@@ -26,7 +29,8 @@ class Seal:
 
     def __init__(self, keys: Sequence[str], setting: str = "seal_keys") -> None:
         if not keys:
-            raise SettingError(field=setting, conn_id="", reason="there is no key to seal tokens with", advice=_ADVICE)
+            reason = "there is no key to seal tokens with, and no Fernet key of Airflow's that may serve"
+            raise SettingError(field=setting, conn_id="", reason=reason, advice=_ADVICE)
         try:
             raw = [base64.urlsafe_b64decode(key) for key in keys]
             fernets = [Fernet(key) for key in keys]

@@ -5,7 +5,7 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
-from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 import httpx
 from airflow.sdk import BaseHook
@@ -61,6 +61,10 @@ class BankHook(BaseHook, Generic[Api]):
         self._access: Access | None = None
         self._fields: BankConnection | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy or a pickle of the hook holds: not the connection's fields, which it reads again."""
+        return {**self.__dict__, "_access": None, "_fields": None}
+
     @staticmethod
     @abstractmethod
     def open_access(connection: BankConnection, tokens: TokensFactory) -> Access:
@@ -105,10 +109,15 @@ class BankHook(BaseHook, Generic[Api]):
     ) -> Iterator[StatementEntry]:
         """The account's entries booked from `start` to `end`, both included, in constant memory.
 
-        Days are those of the bank's zone. Raises NostroError.
+        Days are those of the bank's zone. Raises ValueError for a range the wrong way round, NostroError as it goes.
         """
         if start > end:
-            raise ValueError(f"start {start} is after end {end}")
+            raise ValueError(f"start {start} is after end {end}; swap them")
+        return self._statement_entries(account_id, start, end, include_pending)
+
+    def _statement_entries(
+        self, account_id: str, start: date, end: date, include_pending: bool
+    ) -> Iterator[StatementEntry]:
         with self.calling() as api:
             yield from api.statement_entries(account_id, start, end, include_pending)
 
@@ -120,12 +129,15 @@ class BankHook(BaseHook, Generic[Api]):
         stage = "Fields"
         try:
             access = self.access
-            stage = "Token"
             if access.source is None:
                 stage = "Call"
                 self._probe(access)
                 return True, f"Connected with auth_mode '{access.mode}'; this mode needs no token."
-            token = self._try_token(access)
+            stage = "Token"
+            began = access.source.cache.now()
+            token = access.source.get()
+            stage = "Call"
+            token = self._try_call(access, access.source, token, may_renew=token.issued_at < began)
         except NostroError as error:
             return False, f"{stage}: {error}"
         connected = f"Connected, token valid until {token.expires_at:%Y-%m-%d %H:%M:%S} UTC"
@@ -154,6 +166,9 @@ class BankHook(BaseHook, Generic[Api]):
 
     def _open(self, connection: "Connection") -> Access:
         fields = self._fields = _fields_of(connection)
+        if connection.conn_type in registry.BANKS and connection.conn_type != self.conn_type:
+            advice = f"use BaseHook.get_hook, or a connection of the type '{self.conn_type}'"
+            raise fields.error("conn_type", f"it is '{connection.conn_type}'", advice)
         self._mask(fields)
         access = self.open_access(fields, token_cache)
         if self._sealed_token is not None:
@@ -180,15 +195,12 @@ class BankHook(BaseHook, Generic[Api]):
             raise NoTokenInThisMode(conn_id=self.conn_id, mode=self.access.mode)
         return source
 
-    def _try_token(self, access: Access) -> Token:
-        """A token that the bank takes. One from the store may have been revoked meanwhile, a new one not."""
-        source = self._token_source()
-        began = source.cache.now()
-        token = source.get()
+    def _try_call(self, access: Access, source: TokenSource, token: Token, *, may_renew: bool) -> Token:
+        """A token that the bank takes. One from the store may have been revoked meanwhile; a new one is not renewed."""
         try:
             self._probe(access, token)
         except TokenRefused:
-            if token.issued_at >= began:
+            if not may_renew:
                 raise
             token = source.get(refused=token.value)
             self._probe(access, token)

@@ -10,12 +10,14 @@ from nostro import settings
 from nostro.auth.cache import TokenCache
 from nostro.auth.seal import Seal
 from nostro.auth.store import NoStore, SqliteStore, TokenStore
-from nostro.errors import SettingError
 
 
 def token_cache() -> TokenCache:
     """The process's token cache. Raises SettingError if there is no sound key or no usable store."""
-    return _token_cache(settings.store(), tuple(settings.seal_keys() or _airflow_keys()))
+    store = settings.store()
+    # Airflow's key serves a file on one machine only: a worker elsewhere may hold a private one without knowing.
+    keys = settings.seal_keys() or (_airflow_keys() if store.startswith("sqlite") else [])
+    return _token_cache(store, tuple(keys))
 
 
 @cache
@@ -28,7 +30,7 @@ def _token_cache(store: str, keys: tuple[str, ...]) -> TokenCache:
 
 
 def _airflow_keys() -> list[str]:
-    """Airflow's own Fernet keys, if they are real ones.
+    """Airflow's own Fernet keys, if they are real ones; none otherwise.
 
     Asked of the configuration, not of get_fernet(): without a key that one hands out a stand-in which leaves everything
     in clear, and where the worker has no key it fails on the placeholder in Airflow's defaults.
@@ -39,12 +41,4 @@ def _airflow_keys() -> list[str]:
             Fernet(key)
     except ValueError:
         keys = []
-    if not keys:
-        raise SettingError(
-            conn_id="",
-            field="seal_keys",
-            reason="there is no key to seal tokens with, and Airflow has no Fernet key of its own",
-            advice="set AIRFLOW__NOSTRO__SEAL_KEYS on every worker to the output of: "
-            "python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'",
-        )
     return keys

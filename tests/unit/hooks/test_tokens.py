@@ -1,4 +1,5 @@
 import pytest
+from cryptography.fernet import Fernet
 
 from nostro.auth.store import NoStore, SqliteStore
 from nostro.errors import SettingError
@@ -47,4 +48,5 @@ def test_a_malformed_seal_key_is_refused(monkeypatch):
 def test_none_means_no_shared_store(monkeypatch, text):
     """store = none keeps tokens in the process alone."""
     monkeypatch.setenv("AIRFLOW__NOSTRO__STORE", text)
+    monkeypatch.setenv("AIRFLOW__NOSTRO__SEAL_KEYS", Fernet.generate_key().decode())
     assert isinstance(token_cache().store, NoStore)

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date
+from datetime import date
 from typing import Any
 
 from nostro.call import Caller
 from nostro.money import Money, exponent, from_decimal
-from nostro.reading import direction, distinct, documented, instant, optional_text, rows_of, text, within
+from nostro.reading import direction, distinct, documented, optional_text, rows_of, text, within
 from nostro.values import Account, Balance, CreditDebit, EntryStatus, StatementEntry
 from nostro.wire import dig
 
@@ -115,6 +115,6 @@ def _entry(row: dict[str, Any], account_id: str) -> StatementEntry | None:
     )
 
 
-def _day(value: Any) -> date:
-    """The bank writes its days as midnight UTC."""
-    return instant(value).astimezone(UTC).date()
+def _day(value: str) -> date:
+    """The bank writes its days as times at midnight."""
+    return date.fromisoformat(value[:10])

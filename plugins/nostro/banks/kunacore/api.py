@@ -93,7 +93,7 @@ class KunaCoreApi:
         rows = self._data(_BALANCE, {"assets": [*ASSETS, *_MONEY], "walletId": wallet_id})
         with documented(self.caller, _BALANCE):
             held = [Balance("ITBD", _balance(row)) for row in rows]
-        filled = [balance for balance in held if balance.amount.minor] or held[:1]
+        filled = [balance for balance in held if balance.amount.minor] or held
         currencies = {balance.amount.currency for balance in filled}
         return Account(
             account_id=wallet_id,
