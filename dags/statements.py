@@ -66,20 +66,22 @@ def statements() -> None:
         entries = hook.statement_entries(account_id, days[0], days[-1])
         return Lake(settings.lake()).replace_statement(hook.conn_type, conn_id, account_id, days, entries)
 
+    @task(trigger_rule="none_failed_min_one_success")
+    def publish(conn_id: str, outlet_events) -> None:
+        today = datetime.now(UTC).date()
+        completed = [str(day) for day in chosen_days() if day < today]
+        if not completed:
+            raise AirflowSkipException("no day of this run is over yet: there is nothing complete to publish")
+        outlet_events[statement_asset(conn_id)].add_partitions(completed)
+
+    @task_group
+    def statement(conn_id: str) -> None:
+        pulled = pull.partial(conn_id=conn_id).expand(account_id=list_accounts(conn_id))
+        # Not mapped, and with its own asset alone: each mapped copy would emit all outlets that are declared.
+        pulled >> publish.override(outlets=[statement_asset(conn_id)])(conn_id)
+
     for conn_id in CONNECTIONS:
-        asset = statement_asset(conn_id)
-
-        @task(outlets=[asset], trigger_rule="none_failed_min_one_success")
-        def publish(conn_id: str, outlet_events) -> None:
-            today = datetime.now(UTC).date()
-            completed = [str(day) for day in chosen_days() if day < today]
-            outlet_events[statement_asset(conn_id)].add_partitions(completed)
-
-        @task_group(group_id=conn_id)
-        def statement(conn_id: str) -> None:
-            pull.partial(conn_id=conn_id).expand(account_id=list_accounts(conn_id)) >> publish(conn_id)
-
-        statement(conn_id)
+        statement.override(group_id=conn_id)(conn_id)
 
 
 statements()

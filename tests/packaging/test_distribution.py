@@ -51,9 +51,9 @@ def test_the_package_name_is_the_distributions():
 
 
 def test_each_connection_type_finds_its_hook():
-    from airflow.providers_manager import ProvidersManager
+    from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
 
-    hooks = ProvidersManager().hooks
+    hooks = ProvidersManagerTaskRuntime().hooks
     for manifest in registry.manifests():
         found = hooks[manifest.conn_type]
         assert found is not None, f"{manifest.conn_type}: its hook cannot be imported"
