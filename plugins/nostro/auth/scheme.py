@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Generator
 from dataclasses import dataclass, field
 
@@ -41,7 +42,7 @@ def _replayable(request: httpx.Request) -> bool:
     return True
 
 
-class BankAuth(httpx.Auth):
+class BankAuth(httpx.Auth, ABC):
     """Base of the schemes. A scheme says how to `sign`; one that can renew says what a refusal looks like, and how.
 
     Signing may wait for the store or the bank; under an event loop it is done in a thread.
@@ -49,9 +50,9 @@ class BankAuth(httpx.Auth):
 
     resending = Resending()
 
+    @abstractmethod
     def sign(self, request: httpx.Request) -> None:
         """Put the credentials on `request`."""
-        raise NotImplementedError
 
     def suspects(self, request: httpx.Request, response: httpx.Response) -> bool:
         """Whether `response` may be a refusal of the credentials; its body is read only if so."""
