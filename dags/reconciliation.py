@@ -3,32 +3,37 @@
 The ledger of a connection is `ledger/<conn_id>.csv` in the lake.
 """
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
 from airflow.sdk import AssetAll, Param, PartitionedAssetTimetable, dag, get_current_context, task
+from airflow.sdk.exceptions import AirflowFailException
 
 from nostro import settings
 from nostro.assets import statement_asset
 
 CONNECTIONS = settings.connections()
+DAY = {"type": ["null", "string"], "format": "date"}
 
 
-def chosen_days() -> list[date]:
-    """The days of this run: the partition's, those of the form, or yesterday."""
-    from nostro.lake import days_between
+def days_of_run() -> list[date]:
+    """The days of the form, of the partition, or yesterday."""
+    from nostro.days import chosen_days
 
     context = get_current_context()
-    key = context["dag_run"].partition_key or str(datetime.now(UTC).date() - timedelta(days=1))
-    start, end = (context["params"][name] or key for name in ("start_date", "end_date"))
-    return days_between(date.fromisoformat(start), date.fromisoformat(end))
+    try:
+        return chosen_days(
+            context["params"]["start_date"], context["params"]["end_date"], context["dag_run"].partition_key
+        )
+    except ValueError as error:
+        raise AirflowFailException(str(error)) from None
 
 
 @dag(
     schedule=PartitionedAssetTimetable(assets=AssetAll(*map(statement_asset, CONNECTIONS))),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     params={
-        "start_date": Param(None, type=["null", "string"], format="date", description="First day; empty: yesterday."),
-        "end_date": Param(None, type=["null", "string"], format="date", description="Last day; empty: yesterday."),
+        "start_date": Param(None, title="From", description="First day; empty: yesterday.", **DAY),
+        "end_date": Param(None, title="To", description="Last day; empty: yesterday.", **DAY),
     },
     tags=["nostro"],
     doc_md=__doc__,
@@ -37,23 +42,25 @@ def reconciliation() -> None:
     @task(map_index_template="{{ conn_id }}")
     def reconcile(conn_id: str) -> dict:
         from nostro.lake import Lake
-        from nostro.reconciliation import ledger_line, match, statement_line
+        from nostro.reconciliation import ledger_line, match, not_pulled, statement_line
 
         get_current_context()["conn_id"] = conn_id
-        lake, days = Lake(settings.lake()), chosen_days()
-        wanted = set(map(str, days))
+        lake, days = Lake(settings.lake()), days_of_run()
+        wanted, pulled = set(map(str, days)), set(map(str, lake.pulled(conn_id, days)))
         entries = [statement_line(row) for row in lake.entries(conn_id, days)]
         ledger = [line for line in map(ledger_line, lake.ledger(conn_id)) if line.booking_date in wanted]
-        outcome = match(ledger, entries)
-        rows = [found.as_row() for found in outcome.breaks]
+        outcome = match((line for line in ledger if line.booking_date in pulled), entries)
+        unknown = not_pulled(line for line in ledger if line.booking_date not in pulled)
+        rows = [found.as_row() for found in (*outcome.breaks, *unknown)]
         return {"conn_id": conn_id, "entries": len(entries), "matches": len(outcome.matches), "breaks": rows}
 
     @task
     def report(outcomes: list[dict]) -> str:
         from nostro.report import write
 
-        days = chosen_days()
-        return write(settings.lake(), f"{days[0]} to {days[-1]}", list(outcomes))
+        days = days_of_run()
+        title = f"{days[0]} to {days[-1]}" if len(days) > 1 else str(days[0])
+        return write(settings.lake(), title, list(outcomes))
 
     report(reconcile.expand(conn_id=CONNECTIONS))
 

@@ -7,27 +7,26 @@ completed day.
 from datetime import UTC, date, datetime, timedelta
 
 from airflow.sdk import CronPartitionTimetable, Param, dag, get_current_context, task, task_group
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from nostro import settings
 from nostro.assets import statement_asset
 
 CONNECTIONS = settings.connections()
+DAY = {"type": ["null", "string"], "format": "date"}
 
 
-def chosen_days() -> list[date]:
-    """The days of this run: the partition's, those of the form, or yesterday."""
-    from nostro.lake import days_between
+def days_of_run() -> list[date]:
+    """The days of the form, of the partition, or yesterday."""
+    from nostro.days import chosen_days
 
     context = get_current_context()
-    yesterday = datetime.now(UTC).date() - timedelta(days=1)
-    key = context["dag_run"].partition_key
-    start = context["params"]["start_date"] or key or str(yesterday)
-    end = context["params"]["end_date"] or key or str(max(yesterday, date.fromisoformat(start)))
-    days = days_between(date.fromisoformat(start), date.fromisoformat(end))
-    if not days:
-        raise ValueError(f"start_date {start} is after end_date {end}; swap them")
-    return days
+    try:
+        return chosen_days(
+            context["params"]["start_date"], context["params"]["end_date"], context["dag_run"].partition_key
+        )
+    except ValueError as error:
+        raise AirflowFailException(str(error)) from None
 
 
 @dag(
@@ -37,10 +36,10 @@ def chosen_days() -> list[date]:
     max_active_runs=1,
     default_args={"retries": 2, "retry_delay": timedelta(minutes=5)},
     params={
-        "start_date": Param(None, type=["null", "string"], format="date", description="First day; empty: yesterday."),
-        "end_date": Param(None, type=["null", "string"], format="date", description="Last day; empty: yesterday."),
+        "start_date": Param(None, title="From", description="First day; empty: yesterday.", **DAY),
+        "end_date": Param(None, title="To", description="Last day; empty: yesterday.", **DAY),
         "connections": Param(
-            CONNECTIONS, type="array", examples=CONNECTIONS, description="The banks to pull; empty: none."
+            CONNECTIONS, type="array", examples=CONNECTIONS, title="Banks", description="The connections to pull."
         ),
     },
     tags=["nostro"],
@@ -53,6 +52,7 @@ def statements() -> None:
 
         if conn_id not in get_current_context()["params"]["connections"]:
             raise AirflowSkipException(f"{conn_id} is not among the banks chosen for this run")
+        days_of_run()  # a wrong range ends the run here, before any bank is asked
         return [account.account_id for account in BaseHook.get_hook(conn_id).accounts()]
 
     @task(map_index_template="{{ account_id }}", max_active_tis_per_dagrun=4)
@@ -62,14 +62,14 @@ def statements() -> None:
         from nostro.lake import Lake
 
         get_current_context()["account_id"] = account_id
-        hook, days = BaseHook.get_hook(conn_id), chosen_days()
+        hook, days = BaseHook.get_hook(conn_id), days_of_run()
         entries = hook.statement_entries(account_id, days[0], days[-1])
         return Lake(settings.lake()).replace_statement(hook.conn_type, conn_id, account_id, days, entries)
 
     @task(trigger_rule="none_failed_min_one_success")
     def publish(conn_id: str, outlet_events) -> None:
         today = datetime.now(UTC).date()
-        completed = [str(day) for day in chosen_days() if day < today]
+        completed = [str(day) for day in days_of_run() if day < today]
         if not completed:
             raise AirflowSkipException("no day of this run is over yet: there is nothing complete to publish")
         outlet_events[statement_asset(conn_id)].add_partitions(completed)

@@ -24,6 +24,7 @@ def main() -> int:
     parser.add_argument("--directory", type=Path, default=REPOSITORY / ".demo", help="replaced; default: .demo")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a script's background job has it ignored
     try:
         {"demo": demo.run, "up": up.run}[arguments.command](arguments.directory)
     except KeyboardInterrupt:

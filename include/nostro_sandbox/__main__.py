@@ -22,8 +22,8 @@ def _arguments(banks: Sequence[type[Bank]]) -> argparse.Namespace:
     parser.add_argument("--latency-ms", type=float, default=0, help="time added to each answer (default: %(default)s)")
     for bank in banks:
         for name in bank.listeners():
-            flag = f"--port-{name.replace('_', '-')}"
-            parser.add_argument(flag, type=int, default=0, dest=f"port {name}", help="default: any free port")
+            flags = dict.fromkeys((f"--port-{name.replace('_', '-')}", f"--port-{name}"))  # either spelling
+            parser.add_argument(*flags, type=int, default=0, dest=f"port {name}", help="default: any free port")
     arguments = parser.parse_args()
     if arguments.accounts < 1 or arguments.entries < 0:
         parser.error("at least one account, and no fewer than no entries")

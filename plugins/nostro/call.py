@@ -10,6 +10,8 @@ import httpx
 from nostro import wire
 from nostro.errors import (
     BankError,
+    CertificateError,
+    NostroError,
     OutcomeUnknown,
     Rejected,
     Throttled,
@@ -41,27 +43,43 @@ class Caller:
 
     def answer(self, method: str, path: str, **request: Any) -> httpx.Response:
         """The answer, of whatever status, of a call that only reads. Raises Unavailable if none came."""
+        failed: httpx.HTTPError | None = None
         try:
             return self.client.request(method, path, **request)
         except httpx.HTTPError as error:
-            reason = wire.failure(error)
-            raise self.error(Unavailable, f"{method} {path}", reason, "try again later") from None
+            failed = error
+        raise self._no_answer(failed, f"{method} {path}")  # not above: httpx's error holds the signed request
 
     def write(self, path: str, body: Mapping[str, Any], headers: Mapping[str, str]) -> httpx.Response:
         """The answer, of whatever status, of a POST that creates something.
 
         Raises OutcomeUnknown where it may have been created: no answer, or one that is not the bank's own decision.
         """
-        advice = "ask for its status, or send it again with the same end_to_end_id"
+        failed: httpx.HTTPError | None = None
         try:
             response = self.client.post(path, json=body, headers=dict(headers))
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise self.error(Unavailable, f"POST {path}", wire.failure(error), "try again later") from None
         except httpx.HTTPError as error:
-            raise self.error(OutcomeUnknown, f"POST {path}", wire.failure(error), advice) from None
-        if response.is_server_error or response.status_code in (408, 425):
-            raise self.error(OutcomeUnknown, f"POST {path}", f"status {response.status_code}", advice)
+            failed = error
+        if isinstance(failed, httpx.ConnectError | httpx.ConnectTimeout):
+            raise self._no_answer(failed, f"POST {path}")
+        if failed is not None:
+            raise self.unknown(f"POST {path}", wire.failure(failed))
+        if response.is_server_error or response.is_redirect or response.status_code in (408, 425):
+            raise self.unknown(f"POST {path}", f"status {response.status_code}")
         return response
+
+    def unknown(self, operation: str, reason: str) -> BankError:
+        """An error for a write that may have been done or not."""
+        advice = "ask for its status, or send it again with the same end_to_end_id"
+        return self.error(OutcomeUnknown, operation, reason, advice)
+
+    def _no_answer(self, error: httpx.HTTPError, operation: str) -> NostroError:
+        reason = wire.refused_certificate(error)
+        if reason is None:
+            shown = f"{wire.failure(error)} to {self.client.base_url}"
+            return self.error(Unavailable, operation, shown, "check 'host' and the network, or try again later")
+        advice = "check the address, the client certificate, and 'ca_certificates_pem' for a private authority"
+        return CertificateError(conn_id=self.conn_id, field="host", reason=reason, advice=advice)
 
     def checked(self, response: httpx.Response) -> httpx.Response:
         """`response` if it is a success. Raises the BankError of its status otherwise."""
@@ -76,7 +94,7 @@ class Caller:
             raise self.error(Unavailable, shown, f"status {status}", "try again later", response, at)
         if status == httpx.codes.UNAUTHORIZED:
             advice = "check that these credentials may use this call"
-            raise self.error(TokenRefused, shown, "status 401, also with a new token", advice, response)
+            raise self.error(TokenRefused, shown, "status 401, the credentials are refused", advice, response)
         if response.is_client_error:
             advice = "check the connection's rights and the identifiers in the call"
             raise self.error(Rejected, shown, f"status {status}", advice, response)

@@ -1,7 +1,8 @@
 """A bank connection's fields, checked: what Airflow stores, without Airflow."""
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,6 +43,7 @@ class BankConnection:
     """One connection's fields. Getters raise ConfigurationError, which names the field and the remedy.
 
     An empty string, null and a missing key all mean that a field is not set: Airflow's form writes each of them.
+    `mask` is to be called with each secret that is made of the fields.
     """
 
     conn_id: str
@@ -50,6 +52,7 @@ class BankConnection:
     password: str | None = field(default=None, repr=False)
     port: int | None = None
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    mask: Callable[[str], None] = field(default=lambda secret: None, repr=False)
 
     def error(self, name: str, reason: str, advice: str) -> ConfigurationError:
         return ConfigurationError(conn_id=self.conn_id, field=name, reason=reason, advice=advice)
@@ -83,13 +86,23 @@ class BankConnection:
 
     def texts(self, name: str) -> tuple[str, ...]:
         """A list of texts; a single text is split at commas and line ends, as people type them."""
-        value = self.extra.get(name)
+        value = self._structure(name)
         if value is None or value == "":
             return ()
         items = re.split(r"[,\n]", value) if isinstance(value, str) else value
         if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
             raise self.error(name, "it is not a list of texts", 'enter a list, such as ["one", "two"]')
         return tuple(item.strip() for item in items if item.strip())
+
+    def _structure(self, name: str) -> Any:
+        """A list or an object; a connection written as a URI has them as JSON text."""
+        value = self.extra.get(name)
+        if isinstance(value, str) and value.lstrip().startswith(("[", "{")):
+            try:
+                return json.loads(value)
+            except (ValueError, RecursionError):
+                raise self.error(name, "it is malformed JSON", "correct its brackets and quotes") from None
+        return value
 
     def origin(self, name: str = "host") -> str:
         """The origin (scheme, host and port) in `host` or another field; https, or http on this machine only."""
@@ -121,12 +134,14 @@ class BankConnection:
         except (TypeError, ValueError, OverflowError):
             seconds = 0.0
         if isinstance(value, bool) or not 0 < seconds <= 600:
-            raise self.error("timeout", "it is not a number of seconds up to 600", "enter a number or leave it out")
+            raise self.error(
+                "timeout", "it is not a number of seconds between 0 and 600", "enter a number or leave it out"
+            )
         return seconds
 
     def headers(self) -> dict[str, str]:
         """More headers to send with every request."""
-        value = self.extra.get("headers")
+        value = self._structure("headers")
         if value is None or value == "":
             return {}
         if not isinstance(value, Mapping):

@@ -120,7 +120,7 @@ class SealBroken(AuthError):
 class BankError(NostroError):
     """`fields` holds `conn_id`, `bank`, `operation` (a path, without query), `status` and `request_id`."""
 
-    template = "Connection '{conn_id}': {bank} answered {operation} with {reason}; {advice}."
+    template = "Connection '{conn_id}': {operation} at {bank} failed ({reason}); {advice}."
 
 
 class Throttled(BankError):

@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
@@ -68,6 +68,10 @@ class Lake:
         for path in self._files(conn_id, days):
             yield from pq.read_table(io.BytesIO(path.read_bytes()), schema=SCHEMA).to_pylist()
 
+    def pulled(self, conn_id: str, days: list[date]) -> set[date]:
+        """Those of `days` for which the lake has a statement of a connection, be it an empty one."""
+        return {date.fromisoformat(path.parent.name.removeprefix("day=")) for path in self._files(conn_id, days)}
+
     def ledger(self, conn_id: str) -> Iterator[dict[str, str]]:
         """The rows of our own books for a connection: `ledger/<conn_id>.csv`. None is fine: then nothing matches."""
         path = self.root / "ledger" / f"{conn_id}.csv"
@@ -94,11 +98,6 @@ class Lake:
                 path = account / f"day={day}" / "entries.parquet"
                 if path.exists():
                     yield path
-
-
-def days_between(start: date, end: date) -> list[date]:
-    """The days from `start` to `end`, both included."""
-    return [start + timedelta(days=n) for n in range((end - start).days + 1)]
 
 
 def _table(entries: list[StatementEntry]) -> pa.Table:

@@ -32,7 +32,11 @@ class Money:
             raise AmountError("an amount beyond any account")
 
     def __str__(self) -> str:
-        return f"{self.minor} minor units of {self.currency}"
+        """In units of the currency, where ISO 4217 knows its decimals: 12.60 EUR."""
+        try:
+            return f"{to_decimal(self):f} {self.currency}"
+        except AmountError:
+            return f"{self.minor} minor units of {self.currency}"
 
 
 @cache

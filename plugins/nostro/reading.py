@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import pendulum
 
@@ -54,18 +55,24 @@ def distinct(items: Iterable[T], key: Callable[[T], str]) -> Iterator[T]:
             yield item
 
 
-def until_empty(caller: Caller, path: str, page: Callable[[int], list[dict[str, Any]]]) -> Iterator[dict[str, Any]]:
-    """The rows of pages 0, 1, ... where nothing marks the last one, so that only an empty page does.
+def until_empty(
+    caller: Caller, path: str, page: Callable[[int, int], list[dict[str, Any]]], size: Callable[[], int]
+) -> Iterator[dict[str, Any]]:
+    """The rows of all pages, where nothing marks the last one, so that only an empty page does.
 
-    A short page proves nothing: the bank may give fewer rows than were asked for. `page` gives the page that begins
-    after that many rows. A page that comes again would go on for ever, and raises UnexpectedAnswer.
+    A short page proves nothing: the bank may give fewer rows than it is asked for. `page` is given the page's number,
+    from 0, and how many rows came before; `size` tells how many rows make a full page. A list without pages comes again
+    as it was, shorter than a page, and is over; any other page that comes again would go on for ever, and raises
+    UnexpectedAnswer.
     """
-    skipped, last = 0, None
-    while rows := page(skipped):
+    number, skipped, last = 0, 0, None
+    while rows := page(number, skipped):
         if rows == last:
+            if number == 1 and len(rows) < size():
+                return
             raise caller.unexpected(path, "the same page again")
         yield from rows
-        skipped, last = skipped + len(rows), rows
+        number, skipped, last = number + 1, skipped + len(rows), rows
 
 
 def within(
@@ -87,12 +94,26 @@ def text(row: dict[str, Any], name: str) -> str:
     return str(value)
 
 
+def segment(identifier: str) -> str:
+    """An identifier as one segment of a path. Raises ValueError for one that would lead elsewhere."""
+    if identifier in ("", ".", ".."):
+        raise ValueError("not an identifier")
+    return quote(identifier, safe="")
+
+
 def whole(row: dict[str, Any], name: str) -> int:
     """A required whole number. Raises KeyError if it is missing, TypeError if it is anything else."""
     value = row[name]
     if type(value) is not int:
         raise TypeError(name)
     return value
+
+
+def present(row: dict[str, Any], name: str) -> Any:
+    """A required value of whatever type. Raises KeyError if it is missing, null or empty."""
+    if row.get(name) is None or row[name] == "":
+        raise KeyError(name)
+    return row[name]
 
 
 def optional_text(value: Any) -> str | None:

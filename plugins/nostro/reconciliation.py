@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-BreakCode = Literal["MISSING_AT_BANK", "MISSING_IN_LEDGER", "AMOUNT_DIFF"]
+BreakCode = Literal["MISSING_AT_BANK", "MISSING_IN_LEDGER", "AMOUNT_DIFF", "NOT_PULLED"]
 _COLUMNS = ("account_id", "booking_date", "credit_debit", "currency", "reference")
 _Key = tuple[str, str, str, str]
 
@@ -42,8 +42,9 @@ class Break:
             "account_id": line.account_id,
             "booking_date": line.booking_date,
             "reference": line.reference,
-            "ledger_minor": self.ledger.minor if self.ledger else None,
-            "statement_minor": self.statement.minor if self.statement else None,
+            # As text: an 18-digit asset's minor units are beyond what XCom takes for a number.
+            "ledger_minor": str(self.ledger.minor) if self.ledger else None,
+            "statement_minor": str(self.statement.minor) if self.statement else None,
             "currency": line.currency,
         }
 
@@ -76,6 +77,11 @@ def match(ledger: Iterable[Line], statement: Iterable[Line]) -> Reconciliation:
         breaks += [Break("MISSING_AT_BANK", line, None) for line in mine[paired:]]
         breaks += [Break("MISSING_IN_LEDGER", None, line) for line in yours[paired:]]
     return Reconciliation(matches, breaks)
+
+
+def not_pulled(ledger: Iterable[Line]) -> list[Break]:
+    """Breaks for lines of days of which there is no statement: nobody knows what the bank has."""
+    return [Break("NOT_PULLED", line, None) for line in ledger]
 
 
 def ledger_line(row: Mapping[str, str | None]) -> Line:

@@ -3,7 +3,7 @@
 Between tasks travel ids, paths and plain dicts; these stay within a task.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal
 
@@ -52,9 +52,9 @@ class StatementEntry:
     value_date: date | None
     credit_debit: CreditDebit
     amount: Money
-    exponent: int
     status: EntryStatus
     end_to_end_id: str | None = None
+    exponent: int = field(kw_only=True)
     booked_at: datetime | None = None
     bank_transaction_code: str = ""
     counterparty_name: str | None = None

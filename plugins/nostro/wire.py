@@ -10,7 +10,8 @@ import logging
 import re
 import ssl
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -20,12 +21,12 @@ from typing import Any, NoReturn
 import httpx
 
 from nostro import __version__
-from nostro.errors import OriginRefused
+from nostro.errors import ConfigurationError, OriginRefused
 
 log = logging.getLogger(__name__)
 
 TOKEN_TIMEOUT = 30.0
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._=:-]{1,80}")
+_UUID = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +42,35 @@ class Line:
 
 def client(line: Line, auth: httpx.Auth | None = None) -> httpx.Client:
     def guard(request: httpx.Request) -> None:
-        _guard(line, request)
+        _guard(line, request, login=auth is None)
 
-    return httpx.Client(event_hooks={"request": [guard], "response": [_watch]}, **_options(line, auth))
+    with _usable_proxy(line):
+        return httpx.Client(event_hooks={"request": [guard], "response": [_watch]}, **_options(line, auth))
 
 
 def async_client(line: Line, auth: httpx.Auth | None = None) -> httpx.AsyncClient:
     async def guard(request: httpx.Request) -> None:
-        _guard(line, request)
+        _guard(line, request, login=auth is None)
 
     async def watch(response: httpx.Response) -> None:
         _watch(response)
 
-    return httpx.AsyncClient(event_hooks={"request": [guard], "response": [watch]}, **_options(line, auth))
+    with _usable_proxy(line):
+        return httpx.AsyncClient(event_hooks={"request": [guard], "response": [watch]}, **_options(line, auth))
+
+
+@contextmanager
+def _usable_proxy(line: Line) -> Iterator[None]:
+    """httpx reads the proxies' addresses when a client is made."""
+    try:
+        yield
+    except (ValueError, ImportError):
+        raise ConfigurationError(
+            conn_id=line.conn_id,
+            field="HTTPS_PROXY",
+            reason="the address of a proxy in the environment cannot be used",
+            advice="correct the environment variables HTTPS_PROXY, HTTP_PROXY and ALL_PROXY: http://host:port",
+        ) from None
 
 
 def _options(line: Line, auth: httpx.Auth | None) -> dict[str, Any]:
@@ -64,6 +81,8 @@ def _options(line: Line, auth: httpx.Auth | None) -> dict[str, Any]:
         "headers": {"User-Agent": f"airflow-provider-nostro/{__version__}", **line.headers},
         "verify": line.tls or _default_tls(),
         "follow_redirects": False,
+        # Plain http is for loopback only, and must not leave the machine by way of a proxy.
+        "trust_env": line.origin.startswith("https:"),
     }
 
 
@@ -73,12 +92,13 @@ def _default_tls() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-def _guard(line: Line, request: httpx.Request) -> None:
+def _guard(line: Line, request: httpx.Request, *, login: bool) -> None:
     """Refuse another origin. httpx calls this for each request that leaves, a redirect's next one included."""
     if _origin(request.url) != _origin(httpx.URL(line.origin)):
         other = f"{request.url.scheme}://{request.url.host}"
         raise OriginRefused(conn_id=line.conn_id, origin=line.origin, other=other)
     request.extensions["nostro.sent_at"] = time.monotonic()
+    request.extensions["nostro.login"] = login
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
@@ -94,12 +114,17 @@ def _watch(response: httpx.Response) -> None:
 
 
 def request_id(response: httpx.Response) -> str:
-    """The id by which the bank's support finds this request: the bank's own, else the one that we sent, else '-'."""
-    for headers in (response.headers, response.request.headers):
-        found = headers.get("x-request-id", "")
-        if _REQUEST_ID.fullmatch(found):
-            return str(found)
-    return "-"
+    """The id by which the bank's support finds this request: the bank's own, else the one that we sent, else '-'.
+
+    Only what looks like a UUID is shown. A bank's must not be one of the credentials that it was sent, and that of an
+    answer to a login is never shown: it could be the new token.
+    """
+    request = response.request
+    theirs, ours = (str(headers.get("x-request-id", "")) for headers in (response.headers, request.headers))
+    echoed = any(theirs in value for name, value in request.headers.items() if name != "x-request-id")
+    if _UUID.fullmatch(theirs) and not echoed and not request.extensions.get("nostro.login"):
+        return theirs
+    return ours if _UUID.fullmatch(ours) else "-"
 
 
 def operation(request: httpx.Request) -> str:
@@ -128,17 +153,29 @@ def http_date(text: str | None) -> datetime | None:
     return read if read.tzinfo else read.replace(tzinfo=UTC)
 
 
+def refused_certificate(error: httpx.HTTPError) -> str | None:
+    """In words, why one side does not take the other's certificate; None if that is not what went wrong."""
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"the server's certificate is not trusted: {cause.verify_message}"
+        if isinstance(cause, ssl.SSLError) and "alert" in tls_reason(cause):
+            return f"the server refuses the client certificate: {tls_reason(cause)}"
+    return None
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
 def failure(error: httpx.HTTPError) -> str:
     """Why no answer came, in words of our own: httpx's may quote addresses with credentials in them."""
     if isinstance(error, httpx.TimeoutException):
         return "no answer in time"
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"its certificate is not trusted: {cause.verify_message}"
+    for cause in _causes(error):
         if isinstance(cause, ssl.SSLError):
             return f"TLS failed: {tls_reason(cause)}"
-        cause = cause.__cause__ or cause.__context__
     if isinstance(error, httpx.ProxyError):
         return "the proxy refused"
     if isinstance(error, httpx.ConnectError):
@@ -155,8 +192,8 @@ def parse_json(response: httpx.Response) -> Any:
     """The answer's JSON, its numbers as int and Decimal. Raises ValueError for anything else, NaN included."""
     try:
         return json.loads(response.content, parse_float=Decimal, parse_constant=_no_constant)
-    except RecursionError:
-        raise ValueError("JSON nested beyond any document") from None
+    except (RecursionError, ArithmeticError):
+        raise ValueError("JSON nested, or with a number, beyond any document") from None
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -170,16 +207,16 @@ def dig(value: Any, path: Iterable[str]) -> Any:
     return value
 
 
-class _NoChallenges(logging.Filter):
-    """Keep out the records in which httpcore, at DEBUG, prints response headers that hold tokens.
+class _NoResponseHeaders(logging.Filter):
+    """Keep out the records in which httpcore, at DEBUG, prints the headers of an answer.
 
-    MANGOPAY's WWW-Authenticate has a link with a one-time token in it, and cookies are credentials as well.
+    They may hold tokens: MANGOPAY's WWW-Authenticate has a link with one in it, cookies are credentials, and a token
+    that is new is known to no masker yet.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        text = str(record.args or record.msg).lower()
-        return "www-authenticate" not in text and "set-cookie" not in text
+        return "receive_response_headers.complete" not in record.getMessage()
 
 
 for _name in ("httpcore.http11", "httpcore.http2"):
-    logging.getLogger(_name).addFilter(_NoChallenges())
+    logging.getLogger(_name).addFilter(_NoResponseHeaders())

@@ -8,8 +8,13 @@ from pathlib import Path
 
 import pytest
 from airflow.sdk import BaseHook
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
-from nostro.errors import CertificateError, ConfigurationError, TokenEndpointUnavailable
+from nostro.errors import CertificateError, ConfigurationError, NostroError
 
 CASE = {
     "read": ("GET", "/api/v1/accounts", None),
@@ -65,8 +70,28 @@ def test_line_breaks_may_get_lost(set_connection, pem_form, spoil):
 
 
 def test_without_the_private_authority_the_bank_is_not_trusted(set_connection):
-    with pytest.raises(TokenEndpointUnavailable, match=r"banking_circle_default.*certificate is not trusted"):
+    named = r"banking_circle_default.*authorization_url.*certificate is not trusted.*ca_certificates_pem"
+    with pytest.raises(CertificateError, match=named) as caught:
         hook_with(set_connection, ca_certificates_pem="").get_token()
+    assert caught.value.remedy == "fail"
+
+
+def test_another_client_certificate_is_refused_in_words(set_connection, pem_form):
+    """The bank's TLS does not take a certificate of another authority; it may say so, or just cut the connection."""
+    with pytest.raises(NostroError, match=r"banking_circle_default.*authorization_url.*client certificate"):
+        hook_with(set_connection, **{**pem_form, **self_signed()}).get_token()
+
+
+def self_signed() -> dict[str, str]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "nobody")])
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
+    pem = made.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    return {
+        "client_certificate_pem": pem.decode(),
+        "private_key_pem": key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(),
+    }
 
 
 def test_the_private_key_never_lies_on_disk_in_clear(set_connection, monkeypatch, tmp_path):
@@ -123,9 +148,6 @@ def test_the_token_lives_five_minutes_and_is_not_asked_for_with_every_call(set_c
 
 
 def test_a_key_of_another_certificate_is_refused(set_connection, pem_form):
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-
     other = ec.generate_private_key(ec.SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     with pytest.raises(CertificateError, match=r"banking_circle_default.*does not belong to certificate"):
         hook_with(set_connection, **{**pem_form, "private_key_pem": other.decode()}).get_conn()

@@ -158,6 +158,32 @@ def test_a_lifetime_in_any_other_form_gives_a_sound_expiry(bank, hook, sandbox, 
     assert counted(sandbox, bank, "token_requests") == 1
 
 
+def test_a_call_that_is_not_open_to_the_user_costs_one_renewal(bank, case, hook, sandbox, sent):
+    """However often it is made: a renewal each time would be a token request per call."""
+    with hook.get_conn() as client:
+        assert sent(client, case.read).is_success
+        sandbox.faults({bank: {"fail_calls": {"status": 401}}})
+        for _ in range(5):
+            assert sent(client, case.read).status_code == 401
+        assert counted(sandbox, bank, "token_requests") == 2
+        sandbox.faults({bank: {}})
+        assert sent(client, case.read).is_success
+        sandbox.faults({bank: {"revoke": True}})
+        assert sent(client, case.read).is_success, "after a success a refusal is news again"
+
+
+def test_plain_http_does_not_leave_the_machine_by_a_proxy(bank, case, hook, sent, monkeypatch):
+    """http is for loopback alone: HTTP_PROXY has no say, or the credentials would go there in clear."""
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    if hook.access.line.origin.startswith("https:"):
+        monkeypatch.delenv("ALL_PROXY")
+    with hook.get_conn() as client:
+        assert sent(client, case.read).is_success
+
+
 @pytest.mark.parametrize("shape", ["html", "empty", "truncated", "list", "missing_access_token", "error_200"])
 def test_a_malformed_token_answer_is_a_clear_error(bank, hook, conn_id, sandbox, shape):
     sandbox.faults({bank: {"wrong_shape": shape}})

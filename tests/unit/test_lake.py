@@ -4,7 +4,8 @@ from decimal import Decimal
 import pyarrow.parquet as pq
 import pytest
 
-from nostro.lake import SCHEMA, Lake, days_between
+from nostro.days import days_between
+from nostro.lake import SCHEMA, Lake
 from nostro.money import Money
 from nostro.values import StatementEntry
 

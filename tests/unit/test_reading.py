@@ -114,10 +114,17 @@ def test_rows_that_come_again_are_dropped():
 def test_pages_end_with_an_empty_one(caller_of):
     """A short page is not the last one; an empty one is."""
     pages = {0: [{"id": 1}, {"id": 2}], 2: [{"id": 3}], 3: [{"id": 4}], 4: []}
-    assert [row["id"] for row in until_empty(caller_of({}), "/x", pages.__getitem__)] == [1, 2, 3, 4]
+    read = until_empty(caller_of({}), "/x", lambda number, skipped: pages[skipped], lambda: 3)
+    assert [row["id"] for row in read] == [1, 2, 3, 4]
+
+
+def test_a_list_without_pages_is_read_once(caller_of):
+    """A bank that gives all it has, whichever page is asked for, gives less than a page."""
+    found = until_empty(caller_of({}), "/x", lambda number, skipped: [{"id": 1}], lambda: 2)
+    assert list(found) == [{"id": 1}]
 
 
 def test_a_page_that_comes_again_does_not_go_on_for_ever(caller_of):
     """A bank that ignores the page asked for ends in UnexpectedAnswer."""
     with pytest.raises(UnexpectedAnswer, match="same page"):
-        list(until_empty(caller_of({}), "/x", lambda skipped: [{"id": 1}]))
+        list(until_empty(caller_of({}), "/x", lambda number, skipped: [{"id": 1}], lambda: 1))

@@ -113,4 +113,4 @@ def test_a_break_as_a_row_has_both_amounts():
     """A break's row tells both sides' amounts, None for the side that has no line."""
     (found,) = match([Line("a1", "2026-01-31", "CRDT", 5, "EUR", "r1")], []).breaks
     row = found.as_row()
-    assert (row["code"], row["ledger_minor"], row["statement_minor"]) == ("MISSING_AT_BANK", 5, None)
+    assert (row["code"], row["ledger_minor"], row["statement_minor"]) == ("MISSING_AT_BANK", "5", None)

@@ -68,19 +68,31 @@ def test_what_is_no_json_is_a_value_error(content):
         wire.parse_json(answer(content=content))
 
 
+THEIRS, OURS = "3f0e7a52-6f0b-4f57-9a55-0c6f0a3c7b11", "9c2d1f34-12ab-4cde-8f00-aabbccddeeff"
+
+
 @pytest.mark.parametrize(
     ("headers", "sent", "shown"),
     [
-        ({"x-request-id": "bank-1"}, {"X-Request-ID": "ours-1"}, "bank-1"),
-        ({}, {"X-Request-ID": "ours-1"}, "ours-1"),
-        ({"x-request-id": "two words"}, {"X-Request-ID": "ours-1"}, "ours-1"),
-        ({"x-request-id": "x" * 100}, {}, "-"),
+        ({"x-request-id": THEIRS}, {"X-Request-ID": OURS}, THEIRS),
+        ({}, {"X-Request-ID": OURS}, OURS),
+        ({"x-request-id": "two words"}, {"X-Request-ID": OURS}, OURS),
+        ({"x-request-id": "sk_live_a_secret"}, {}, "-"),
+        ({"x-request-id": THEIRS}, {"Authorization": f"Bearer {THEIRS}"}, "-"),
+        ({}, {"X-Request-ID": "sk_live_a_secret"}, "-"),
         ({}, {}, "-"),
     ],
 )
 def test_the_request_id_is_the_banks_or_ours(headers, sent, shown):
-    """A request is shown by an id that the bank's support finds; nothing else gets into its place."""
+    """A request is shown by an id that the bank's support finds; no secret gets into its place."""
     assert wire.request_id(answer(headers=headers, sent=sent)) == shown
+
+
+def test_the_request_id_of_a_login_is_never_the_banks():
+    """It could be the new token, which nobody masks yet."""
+    response = answer(headers={"x-request-id": THEIRS})
+    response.request.extensions["nostro.login"] = True
+    assert wire.request_id(response) == "-"
 
 
 def test_an_operation_is_shown_without_its_query():
@@ -170,6 +182,7 @@ def test_a_line_does_not_show_its_headers():
     [
         ("receive_response_headers.complete [(b'WWW-Authenticate', b'PendingUserAction token=x')]", False),
         ("receive_response_headers.complete [(b'Set-Cookie', b'sid=x')]", False),
+        ("receive_response_headers.complete [(b'X-Auth-Token', b'x')]", False),
         ("send_request_headers.complete", True),
     ],
 )

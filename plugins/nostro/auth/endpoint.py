@@ -10,7 +10,14 @@ import httpx
 from nostro import wire
 from nostro.auth.lifetimes import Lifetimes, token
 from nostro.auth.tokens import Token
-from nostro.errors import AccountLocked, CredentialsRefused, NostroError, TokenEndpointUnavailable, UnexpectedAnswer
+from nostro.errors import (
+    AccountLocked,
+    CertificateError,
+    CredentialsRefused,
+    NostroError,
+    TokenEndpointUnavailable,
+    UnexpectedAnswer,
+)
 
 # The only words from a refusal that may appear in a message (RFC 6749 5.2, and the banks' own documents).
 _CODES = frozenset(
@@ -58,20 +65,25 @@ class TokenEndpoint:
 
         Raises CredentialsRefused, AccountLocked, TokenEndpointUnavailable or UnexpectedAnswer.
         """
-        try:
-            with wire.client(self.line) as client:
+        failed: httpx.HTTPError | None = None
+        with wire.client(self.line) as client:
+            try:
                 response = client.request(method, path, timeout=min(self.line.timeout, wire.TOKEN_TIMEOUT), **request)
-        except httpx.HTTPError as error:
-            raise self._unavailable(wire.failure(error), None) from None
+            except httpx.HTTPError as error:
+                failed = error
+        if failed is not None:  # raised here, not above: httpx's error holds the request, and with it the credentials
+            raise self._no_answer(failed)
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
             raise self._unavailable("too many token requests", wire.retry_at(response, self.now()))
-        if response.is_server_error:
+        if response.is_server_error or response.status_code == httpx.codes.REQUEST_TIMEOUT:
             raise self._unavailable(f"status {response.status_code}", wire.retry_at(response, self.now()))
         try:
             body = wire.parse_json(response)
         except ValueError:
             body = None
-        if response.status_code in _REFUSALS or (response.is_success and isinstance(body, dict) and _refusal(body)):
+        code = _refusal(body) if isinstance(body, dict) else None
+        known = response.is_client_error and code in _CODES
+        if response.status_code in _REFUSALS or known or (response.is_success and code):
             raise self._refused(response, body if isinstance(body, dict) else {})
         if not response.is_success or not isinstance(body, dict):
             raise self.unexpected(f"status {response.status_code} and no JSON object")
@@ -89,7 +101,7 @@ class TokenEndpoint:
         """A token received now, whose life the bank gave as `stated`. Raises UnexpectedAnswer if that is no number."""
         try:
             return token(value, stated, lifetimes=life, now=self.now(), server_date=answer.date, **more)
-        except ValueError:
+        except (ValueError, ArithmeticError):
             raise self.unexpected("a token whose lifetime is no number") from None
 
     def check_bearer(self, token_type: Any) -> None:
@@ -108,8 +120,22 @@ class TokenEndpoint:
             advice=f"check that '{self.host_field}' is this bank's API, and ask the bank if it is",
         )
 
+    def _no_answer(self, error: httpx.HTTPError) -> NostroError:
+        reason = wire.refused_certificate(error)
+        if reason is None:
+            return self._unavailable(wire.failure(error), None)
+        return CertificateError(
+            conn_id=self.line.conn_id,
+            field=self.host_field,
+            reason=f"{reason} at {self.line.origin}",
+            advice="check the address, the client certificate if there is one, and, for a private authority, "
+            "'ca_certificates_pem' or the machine's own trusted authorities",
+        )
+
     def _unavailable(self, reason: str, at: datetime | None) -> TokenEndpointUnavailable:
-        advice = f"check '{self.host_field}' and the network, or try again later"
+        # In TLS 1.3 a bank may refuse a client certificate by cutting the connection, without a word.
+        certificate = ", that the bank knows this client certificate" if self.line.tls else ""
+        advice = f"check '{self.host_field}' and the network{certificate}, or try again later"
         return TokenEndpointUnavailable(
             retry_at=at,
             conn_id=self.line.conn_id,

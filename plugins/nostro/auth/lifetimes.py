@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from nostro.auth.tokens import Token
@@ -11,6 +11,7 @@ from nostro.wire import http_date
 # Numbers up to here can be a lifetime in seconds (three years); larger ones are instants since 1970.
 _LONGEST_LIFETIME = 10**8
 _FIRST_MILLISECOND_INSTANT = 10**11
+_MOST_DIGITS = 14
 # A token said to live longer is asked for again after a day: no bank of ours documents more than two.
 _LONGEST_TRUSTED = timedelta(days=1)
 
@@ -27,8 +28,9 @@ def lifetime(stated: Any, received_at: datetime, documented: timedelta) -> timed
     """The life that `stated`, a token answer's `expires_in` or `expiresIn`, gives a token received at `received_at`.
 
     Takes a number or a numeric string, in seconds or as an instant (seconds or milliseconds since 1970). What is
-    missing, already over or beyond belief cannot be acted on and gives the documented life: asking again with every
-    call would be the one wrong answer, and a token that is dead all the same is refused by the bank and renewed once.
+    missing, already over, under a second or beyond belief cannot be acted on and gives the documented life: asking
+    again with every call would be the one wrong answer, and a token that is dead all the same is refused by the bank
+    and renewed once.
 
     Raises ValueError for anything that is no number.
     """
@@ -38,17 +40,17 @@ def lifetime(stated: Any, received_at: datetime, documented: timedelta) -> timed
         raise ValueError("a lifetime that is no number")
     try:
         number = Decimal(stated)
-    except InvalidOperation:
+    except ArithmeticError:
         raise ValueError("a lifetime that is no number") from None
     if number.is_nan():
         raise ValueError("a lifetime that is no number")
-    if abs(number) > 10**14:
+    if number.is_infinite() or number.adjusted() > _MOST_DIGITS:
         return documented
     if number > _LONGEST_LIFETIME:
         instant = number / 1000 if number > _FIRST_MILLISECOND_INSTANT else number
         number = instant - Decimal(received_at.timestamp())
     life = timedelta(seconds=float(number))
-    return min(life, _LONGEST_TRUSTED) if life > timedelta() else documented
+    return min(life, _LONGEST_TRUSTED) if life >= timedelta(seconds=1) else documented
 
 
 def token(

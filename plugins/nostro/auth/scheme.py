@@ -42,6 +42,33 @@ def _replayable(request: httpx.Request) -> bool:
     return True
 
 
+class Renewals:
+    """What renewing has been of no use for: a call that is refused with the very token that its last refusal brought.
+
+    Some calls are not open to a user, whatever the token; a renewal each time would be a token request per call.
+    """
+
+    def __init__(self) -> None:
+        self._brought: dict[tuple[str, str], str] = {}
+
+    def pointless(self, request: httpx.Request, sent: str) -> bool:
+        return bool(sent) and self._brought.get(self._call(request)) == sent
+
+    def note(self, request: httpx.Request, brought: str) -> None:
+        if len(self._brought) >= 1000:
+            self._brought.clear()
+        self._brought[self._call(request)] = brought
+
+    def forget(self, request: httpx.Request) -> None:
+        """The call went well: its next refusal is news again."""
+        if self._brought:
+            self._brought.pop(self._call(request), None)
+
+    @staticmethod
+    def _call(request: httpx.Request) -> tuple[str, str]:
+        return request.method, request.url.path
+
+
 class BankAuth(httpx.Auth, ABC):
     """Base of the schemes. A scheme says how to `sign`; one that can renew says what a refusal looks like, and how.
 
@@ -54,6 +81,9 @@ class BankAuth(httpx.Auth, ABC):
     def sign(self, request: httpx.Request) -> None:
         """Put the credentials on `request`."""
 
+    def dress(self, request: httpx.Request) -> None:
+        """Put on what the bank wants of every request beside the credentials. A request may come here twice."""
+
     def suspects(self, request: httpx.Request, response: httpx.Response) -> bool:
         """Whether `response` may be a refusal of the credentials; its body is read only if so."""
         return False
@@ -62,23 +92,32 @@ class BankAuth(httpx.Auth, ABC):
         """Renew what `response`, now read, says was refused; False if it says nothing of the kind."""
         return False
 
+    def settled(self, request: httpx.Request) -> None:
+        """The bank took the credentials of `request`."""
+
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         self.sign(request)
         response = yield request
-        if self.suspects(request, response):
-            response.read()
-            if self.renewed(request, response) and self.resending.allows(request):
-                self.sign(request)
-                yield request
+        if not self.suspects(request, response):
+            self.settled(request)
+            return
+        response.read()
+        if self.renewed(request, response) and self.resending.allows(request):
+            self.sign(request)
+            if not self.suspects(request, (yield request)):
+                self.settled(request)
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         await asyncio.to_thread(self.sign, request)
         response = yield request
-        if self.suspects(request, response):
-            await response.aread()
-            if await asyncio.to_thread(self.renewed, request, response) and self.resending.allows(request):
-                await asyncio.to_thread(self.sign, request)
-                yield request
+        if not self.suspects(request, response):
+            self.settled(request)
+            return
+        await response.aread()
+        if await asyncio.to_thread(self.renewed, request, response) and self.resending.allows(request):
+            await asyncio.to_thread(self.sign, request)
+            if not self.suspects(request, (yield request)):
+                self.settled(request)
 
 
 @dataclass
@@ -87,16 +126,24 @@ class BearerAuth(BankAuth):
 
     source: TokenSource
     resending: Resending = field(default_factory=Resending)
+    renewals: Renewals = field(default_factory=Renewals, repr=False)
 
     def sign(self, request: httpx.Request) -> None:
         request.headers["Authorization"] = f"Bearer {self.source.get().value}"
+        self.dress(request)
 
     def suspects(self, request: httpx.Request, response: httpx.Response) -> bool:
         return response.status_code == httpx.codes.UNAUTHORIZED
 
     def renewed(self, request: httpx.Request, response: httpx.Response) -> bool:
-        self.source.get(refused=sent_token(request))
+        sent = sent_token(request)
+        if self.renewals.pointless(request, sent):
+            return False
+        self.renewals.note(request, self.source.get(refused=sent).value)
         return True
+
+    def settled(self, request: httpx.Request) -> None:
+        self.renewals.forget(request)
 
 
 @dataclass
@@ -108,6 +155,18 @@ class HeaderAuth(BankAuth):
 
     def sign(self, request: httpx.Request) -> None:
         request.headers[self.name] = self.value
+
+
+@dataclass
+class FixedTokenAuth(BankAuth):
+    """One given token, dressed as `scheme` would, and renewed by nobody."""
+
+    scheme: BankAuth
+    token: str = field(repr=False)
+
+    def sign(self, request: httpx.Request) -> None:
+        request.headers["Authorization"] = f"Bearer {self.token}"
+        self.scheme.dress(request)
 
 
 def sent_token(request: httpx.Request) -> str:

@@ -1,8 +1,8 @@
 """Where sealed tokens are shared: nostro's own database, or nowhere."""
 
 import os
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -78,6 +78,10 @@ class SqliteStore:
 
     def load(self, identities: Sequence[str]) -> Token | None:
         self._prepare()
+        with self._usable():
+            return self._load(identities)
+
+    def _load(self, identities: Sequence[str]) -> Token | None:
         query = sa.select(_token).where(_token.c.identity.in_(identities)).order_by(_token.c.updated_at.desc())
         with self._engine.connect() as connection:
             row = connection.execute(query).first()
@@ -96,7 +100,7 @@ class SqliteStore:
             "updated_at": now,
         }
         mine = _token.c.identity.in_(identities)
-        with self._engine.begin() as connection:
+        with self._usable(), self._engine.begin() as connection:
             if replaces:
                 kept = connection.execute(sa.delete(_token).where(mine & (_token.c.generation == replaces))).rowcount
                 if kept:  # of two rows, one for each ring in use while keys are changed, the other is older
@@ -116,7 +120,7 @@ class SqliteStore:
         """Create what is missing and compare keys, once per process and file: it may have been removed meanwhile."""
         if self._ready and self._path.exists():
             return
-        try:
+        with self._usable():
             self._path.parent.mkdir(parents=True, exist_ok=True)
             # Made here, not by SQLite, so that it is readable by its owner only from its first moment.
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
@@ -129,14 +133,21 @@ class SqliteStore:
                     connection.execute(CreateTable(table, if_not_exists=True))
                 self._compare_keys(connection)
                 connection.commit()
+        self._ready = True
+
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        """Say what to do about a file that cannot be used; what SQLAlchemy says is of statements and parameters."""
+        try:
+            yield
         except (OSError, DatabaseError):
+            self._ready = False  # look again next time: the file may have been replaced
             raise SettingError(
                 field="store",
                 conn_id="",
-                reason=f"the SQLite file {self._path} cannot be opened or written",
+                reason=f"the SQLite file {self._path} cannot be opened, read or written",
                 advice="name a file on a local disk that every worker process may write",
             ) from None
-        self._ready = True
 
     def _compare_keys(self, connection: sa.Connection) -> None:
         first = sa.insert(_seal).prefix_with("OR IGNORE").values(id=1, check_value=self._seal.check_value())
@@ -159,7 +170,7 @@ def _sqlite_path(url: str) -> Path:
     except ArgumentError:
         parsed = None
     known = parsed is not None and parsed.drivername in ("sqlite", "sqlite+pysqlite")
-    if parsed is None or not known or not parsed.database or parsed.database == ":memory:":
+    if parsed is None or not known or not parsed.database or parsed.database.startswith((":memory:", "file:")):
         raise SettingError(
             field="store",
             conn_id="",

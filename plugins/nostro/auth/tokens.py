@@ -39,7 +39,7 @@ class Token:
     """What a grant gave, as it is kept sealed in the store. All datetimes are aware.
 
     From `renew_at` on a renewal is welcome; from `spent_at` on the token is not sent any more; `expires_at` is the
-    bank's word. `notes` are what a bank wants to remember beside it: small strings, no secrets.
+    bank's word, a day ahead at most. `notes` are what a bank wants to remember beside it: small strings, no secrets.
     """
 
     value: str = field(repr=False)

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 import httpx
 from airflow.sdk import BaseHook
+from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
 from nostro import registry, wire
 from nostro.auth.access import Access, TokensFactory
 from nostro.auth.cache import TokenSource
-from nostro.auth.scheme import HeaderAuth, basic
+from nostro.auth.scheme import FixedTokenAuth, basic
 from nostro.auth.tokens import AccessToken, Token
 from nostro.call import Caller
 from nostro.connection import BankConnection
@@ -138,7 +139,7 @@ class BankHook(BaseHook, Generic[Api]):
             token = access.source.get()
             stage = "Call"
             token = self._try_call(access, access.source, token, may_renew=token.issued_at < began)
-        except NostroError as error:
+        except (NostroError, AirflowNotFoundException) as error:
             return False, f"{stage}: {error}"
         connected = f"Connected, token valid until {token.expires_at:%Y-%m-%d %H:%M:%S} UTC"
         return True, "; ".join([connected, *access.remarks(token)]) + "."
@@ -208,17 +209,21 @@ class BankHook(BaseHook, Generic[Api]):
 
     def _probe(self, access: Access, token: Token | None = None) -> None:
         # Signed by hand: the scheme itself would renew what is refused, and send a one-time password where one is due.
-        auth = HeaderAuth("Authorization", f"Bearer {token.value}") if token else access.auth
+        auth = FixedTokenAuth(access.auth, token.value) if token else access.auth
         with wire.client(access.line, auth) as client:
             self.api(Caller(client, self.conn_id, self.hook_name)).probe()
 
 
 def _fields_of(connection: "Connection") -> BankConnection:
-    return BankConnection(
+    fields = BankConnection(
         conn_id=connection.conn_id,
         host=connection.host,
         login=connection.login,
         password=connection.password,
         port=connection.port,
         extra=connection.extra_dejson,
+        mask=mask_secret,
     )
+    if not isinstance(fields.extra, dict):
+        raise fields.error("extra", "it is not an object", 'enter it as {"name": "value"}')
+    return fields

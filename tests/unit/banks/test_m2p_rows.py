@@ -86,8 +86,11 @@ def test_pages_count_from_nought_with_and_without_pagination(caller_of, rows, pa
 
 
 def test_a_bank_that_ignores_the_page_does_not_go_on_for_ever(caller_of, rows):
-    """The same page again is an error."""
-    api = M2pApi(caller_of({"result": [rows("m2p")], "pagination": None}), ("e1",))
+    """The same full page again is an error; less than a page, again, is all there is."""
+    one = M2pApi(caller_of({"result": [rows("m2p")], "pagination": None}), ("e1",))
+    assert len(list(one.statement_entries("acc-1", date(2024, 1, 1), date(2024, 12, 31), True))) == 1
+    page = [rows("m2p", externalTransactionId=str(n)) for n in range(100)]
+    api = M2pApi(caller_of({"result": page, "pagination": None}), ("e1",))
     with pytest.raises(UnexpectedAnswer, match="same page"):
         list(api.statement_entries("acc-1", date(2024, 1, 1), date(2024, 12, 31), True))
 

@@ -49,6 +49,9 @@ def test_other_dates_are_unexpected(read, value):
         ({"id": 999, "isDebit": False}, "CRDT"),
         ({"code": "savingsAccountTransactionType.deposit"}, "CRDT"),
         ({"code": "savingsAccountTransactionType.withdrawal"}, "DBIT"),
+        ({"value": "DEPOSIT"}, "CRDT"),
+        ("WITHDRAWAL", "DBIT"),
+        (1, "CRDT"),
     ],
 )
 def test_the_type_tells_the_side(read, kind, side):
@@ -56,7 +59,7 @@ def test_the_type_tells_the_side(read, kind, side):
     assert read(transactionType=kind)[0].credit_debit == side
 
 
-@pytest.mark.parametrize("kind", [{"id": 999, "code": "x"}, {"id": 999}, {}, None, "DEPOSIT", {"id": [1]}])
+@pytest.mark.parametrize("kind", [{"id": 999, "code": "x"}, {"id": 999}, {}, None, "GIFT", 999, {"id": [1]}])
 def test_an_unknown_type_is_unexpected(read, kind):
     """A direction is never guessed."""
     with pytest.raises(UnexpectedAnswer):

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 from nostro.call import Caller
 from nostro.money import Money, exponent, from_decimal
-from nostro.reading import direction, distinct, documented, optional_text, rows_of, text, within
+from nostro.reading import direction, distinct, documented, optional_text, rows_of, text, until_empty, within
 from nostro.values import Account, Balance, CreditDebit, EntryStatus, StatementEntry
 from nostro.wire import dig
 
@@ -52,24 +52,16 @@ class BankingCircleApi:
     def _rows(
         self, path: str, params: dict[str, str], size: int, key: Callable[[dict[str, Any]], str]
     ) -> Iterator[dict[str, Any]]:
-        def all_rows() -> Iterator[dict[str, Any]]:
-            page, last = 1, None
-            while True:
-                answer = self.caller.get(path, {**params, "PageNumber": page, "PageSize": size})
-                with documented(self.caller, path):
-                    rows = rows_of(answer["result"])
-                    # No total and no end mark: only a page below the size that the bank says it used is the last.
-                    stated = int(dig(answer, ["pageInfo", "pageSize"]) or size)
-                    used = stated if 0 < stated < size else size
-                if rows and rows == last:
-                    raise self.caller.unexpected(path, "the same page again")
-                yield from rows
-                if len(rows) < used:
-                    return
-                page, last = page + 1, rows
+        used = [size]
+
+        def page(number: int, skipped: int) -> list[dict[str, Any]]:
+            answer = self.caller.get(path, {**params, "PageNumber": number + 1, "PageSize": size})
+            with documented(self.caller, path):
+                used.append(int(dig(answer, ["pageInfo", "pageSize"]) or size))
+                return rows_of(answer["result"])
 
         with documented(self.caller, path):
-            yield from distinct(all_rows(), key)
+            yield from distinct(until_empty(self.caller, path, page, lambda: used[-1]), key)
 
 
 def _account(row: dict[str, Any]) -> Account:
@@ -102,7 +94,7 @@ def _entry(row: dict[str, Any], account_id: str) -> StatementEntry | None:
     return StatementEntry(
         entry_key=text(row, "bookingId"),
         account_id=account_id,
-        booking_date=_day(row["bookingDate"]),
+        booking_date=_day(row.get("bookingDate") or row["transactionDate"]),
         value_date=_day(row["valueDate"]) if row.get("valueDate") else None,
         credit_debit=direction(row.get("creditDebitIndicator"), _SIDES, amount.minor),
         amount=Money(abs(amount.minor), amount.currency),
@@ -116,5 +108,6 @@ def _entry(row: dict[str, Any], account_id: str) -> StatementEntry | None:
 
 
 def _day(value: str) -> date:
-    """The bank writes its days as times at midnight."""
-    return date.fromisoformat(value[:10])
+    """The bank writes a day as a time at midnight; one at another hour is some other zone's, and counts in UTC."""
+    parsed = datetime.fromisoformat(value)
+    return (parsed if parsed.time() == time() or parsed.tzinfo is None else parsed.astimezone(UTC)).date()

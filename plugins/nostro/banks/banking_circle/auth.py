@@ -40,7 +40,7 @@ def access(connection: BankConnection, tokens: TokensFactory) -> Access:
     tls = certificate.context(connection, authorities(connection))
     cache = tokens()
     authorization = basic(username, password)
-    cache.mask(authorization.removeprefix("Basic "))
+    connection.mask(authorization.removeprefix("Basic "))
     endpoint = TokenEndpoint(
         Line(connection.conn_id, authorization_origin, timeout, headers, tls),
         "Banking Circle",

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
@@ -16,6 +17,7 @@ from nostro.reading import (
     instant,
     midnight,
     optional_text,
+    present,
     rows_of,
     text,
     until_empty,
@@ -69,7 +71,7 @@ class KunaCoreApi:
 
     def accounts(self) -> Iterator[Account]:
         """The customers' wallets."""
-        customers = until_empty(self.caller, _CUSTOMERS, self._customers)
+        customers = until_empty(self.caller, _CUSTOMERS, self._customers, lambda: _PAGE)
         for customer in distinct(customers, lambda row: str(row.get("walletId"))):
             if customer.get("walletId"):  # a customer who was not given one yet
                 yield self._account(customer)
@@ -84,7 +86,7 @@ class KunaCoreApi:
         }
         return within(self._entries(account_id, body), start, end, include_pending)
 
-    def _customers(self, skip: int) -> list[dict[str, Any]]:
+    def _customers(self, number: int, skip: int) -> list[dict[str, Any]]:
         return self._data(_CUSTOMERS, {"take": _PAGE, "skip": skip})
 
     def _account(self, customer: dict[str, Any]) -> Account:
@@ -92,7 +94,7 @@ class KunaCoreApi:
             wallet_id = text(customer, "walletId")
         rows = self._data(_BALANCE, {"assets": [*ASSETS, *_MONEY], "walletId": wallet_id})
         with documented(self.caller, _BALANCE):
-            held = [Balance("ITBD", _balance(row)) for row in rows]
+            held = [Balance("ITBD", _balance(row)) for row in rows if _known(row) or not _is_nought(row)]
         filled = [balance for balance in held if balance.amount.minor] or held
         currencies = {balance.amount.currency for balance in filled}
         return Account(
@@ -103,10 +105,10 @@ class KunaCoreApi:
         )
 
     def _entries(self, account_id: str, body: dict[str, str]) -> Iterator[StatementEntry]:
-        def page(skip: int) -> list[dict[str, Any]]:
+        def page(number: int, skip: int) -> list[dict[str, Any]]:
             return self._data(_OPERATIONS, body, {"skip": skip, "take": _PAGE})
 
-        for row in until_empty(self.caller, _OPERATIONS, page):
+        for row in until_empty(self.caller, _OPERATIONS, page, lambda: _PAGE):
             with documented(self.caller, _OPERATIONS):
                 entries = _entries_of(row, account_id)
             yield from entries
@@ -114,13 +116,22 @@ class KunaCoreApi:
     def _data(self, path: str, body: dict[str, Any], params: dict[str, int] | None = None) -> list[dict[str, Any]]:
         answer = self.caller.search(path, body, params)
         with documented(self.caller, path):
-            return rows_of(answer["data"])
+            return [] if answer["data"] is None else rows_of(answer["data"])
 
 
 def _balance(row: dict[str, Any]) -> Money:
     # The bank's own page says `asset`, its sister products say `currency`.
     asset = optional_text(row.get("asset")) or text(row, "currency")
-    return from_decimal(text(row, "balance"), asset, ASSETS)
+    return from_decimal(present(row, "balance"), asset, ASSETS)
+
+
+def _known(row: dict[str, Any]) -> bool:
+    return row.get("asset") in ASSETS or row.get("currency") in _MONEY or row.get("asset") in _MONEY
+
+
+def _is_nought(row: dict[str, Any]) -> bool:
+    """An asset that nobody knows is an error, but not where the wallet has none of it."""
+    return Decimal(present(row, "balance")) == 0
 
 
 def _entries_of(row: dict[str, Any], account_id: str) -> list[StatementEntry]:
@@ -155,9 +166,9 @@ def _moves(row: dict[str, Any], account_id: str) -> list[Move]:
     """
     kind = text(row, "type")
     if kind == "Deposit":
-        return [("CRDT", *_amount(row))]
+        return [("CRDT", *_amount(row, "target"))]
     if kind == "Withdraw":
-        return [("DBIT", *_amount(row))]
+        return [("DBIT", *_amount(row, "source"))]
     if kind == "Transfer":
         moves: list[Move] = []
         if row.get("fromWalletId") == account_id:
@@ -175,9 +186,12 @@ def _moves(row: dict[str, Any], account_id: str) -> list[Move]:
 
 
 def _amount(row: dict[str, Any], side: str = "") -> tuple[str, Any]:
-    """Asset and amount of the operation, or of its `source` or `target` side where it tells that one."""
-    return _of(row, side) if side and row.get(f"{side}Amount") else (text(row, "asset"), text(row, "amount"))
+    """Asset and amount of the operation, or of its `source` or `target` side where that one alone is told."""
+    own = row.get("amount") is not None and row.get("asset") is not None
+    if side and (not own or row["type"] not in ("Deposit", "Withdraw")) and row.get(f"{side}Amount") is not None:
+        return _of(row, side)
+    return text(row, "asset"), present(row, "amount")
 
 
 def _of(row: dict[str, Any], side: str) -> tuple[str, Any]:
-    return text(row, f"{side}Asset"), text(row, f"{side}Amount")
+    return text(row, f"{side}Asset"), present(row, f"{side}Amount")

@@ -11,7 +11,7 @@ from nostro.auth.lifetimes import Lifetimes
 from nostro.auth.scheme import BearerAuth, HeaderAuth, Resending
 from nostro.auth.tokens import Token
 from nostro.connection import BankConnection
-from nostro.errors import CredentialsRefused
+from nostro.errors import CredentialsRefused, UnexpectedAnswer
 from nostro.wire import Line, dig
 
 log = logging.getLogger(__name__)
@@ -34,8 +34,8 @@ class Login:
         if previous and previous.refresh_token and self._alive(previous):
             try:
                 return self._ask("/v2/auth/refresh", {"refreshToken": previous.refresh_token}, previous)
-            except CredentialsRefused as refused:
-                log.info("Kuna Core took the refresh token no longer (%s); logging in", refused.fields["code"])
+            except (CredentialsRefused, UnexpectedAnswer) as error:
+                log.info("Kuna Core gave nothing for the refresh token (%s); logging in", type(error).__name__)
         return self._ask("/v2/auth/login", {"token": self.email, "password": self.password}, None)
 
     def _alive(self, token: Token) -> bool:
@@ -50,7 +50,7 @@ class Login:
     def _token(self, answer: Answer, previous: Token | None) -> Token:
         data = answer.body.get("data")
         value = self.endpoint.token_text(dig(data, ["accessToken"]))
-        refresh = dig(data, ["refreshToken"])
+        refresh = dig(data, ["refreshToken"]) or None
         if refresh is not None:
             refresh = self.endpoint.token_text(refresh, "refresh token")
         elif previous:

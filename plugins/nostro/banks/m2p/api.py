@@ -1,5 +1,6 @@
 """M2P's wallets and their transactions, by entity."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -8,7 +9,7 @@ from typing import Any
 from nostro.call import Caller
 from nostro.errors import ConfigurationError
 from nostro.money import Money, currency_by_number, exponent, from_decimal
-from nostro.reading import day_in, direction, documented, instant, optional_text, rows_of, text, within
+from nostro.reading import day_in, direction, documented, instant, optional_text, rows_of, text, until_empty, within
 from nostro.values import Account, Balance, CreditDebit, EntryStatus, StatementEntry
 from nostro.wire import dig
 
@@ -83,20 +84,19 @@ class M2pApi:
                 yield entry
 
     def _rows(self, body: dict[str, str]) -> Iterator[dict[str, Any]]:
-        """Pages count from 0. `pagination` may be null, also amid answers that have one; then an empty page ends."""
-        page, last_page, last = 0, None, None
-        while last_page is None or page <= last_page:
-            answer = self.caller.search(_TRANSACTIONS, body, {"pageNo": page, "pageSize": _PAGE})
+        """`pagination` may be null, also amid answers that have one; then only an empty page ends."""
+        pages: list[int] = []
+
+        def page(number: int, skipped: int) -> list[dict[str, Any]]:
+            if pages and number >= pages[-1]:
+                return []
+            answer = self.caller.search(_TRANSACTIONS, body, {"pageNo": number, "pageSize": _PAGE})
             with documented(self.caller, _TRANSACTIONS):
-                rows = rows_of(answer["result"] or [])
-                pages = dig(answer, ["pagination", "totalPages"])
-                last_page = last_page if pages is None else int(pages) - 1
-            if not rows:
-                return
-            if rows == last:
-                raise self.caller.unexpected(_TRANSACTIONS, "the same page again")
-            yield from rows
-            page, last = page + 1, rows
+                if (stated := dig(answer, ["pagination", "totalPages"])) is not None:
+                    pages.append(int(stated))
+                return rows_of(answer["result"] or [])
+
+        return until_empty(self.caller, _TRANSACTIONS, page, lambda: _PAGE)
 
 
 def _account(wallet: dict[str, Any]) -> Account:
@@ -135,5 +135,8 @@ def _entry(row: dict[str, Any], account_id: str) -> StatementEntry | None:
 
 
 def _currency(row: dict[str, Any]) -> str:
-    name = optional_text(row.get("transactionCurrencyCodeName"))
-    return name or currency_by_number(text(row, "transactionCurrencyCode"))
+    """By the letter code, or by ISO 4217's number where the name is a name indeed."""
+    name = optional_text(row.get("transactionCurrencyCodeName")) or ""
+    if re.fullmatch(r"[A-Z]{3}", name):
+        return name
+    return currency_by_number(text(row, "transactionCurrencyCode"))

@@ -44,9 +44,11 @@ class ClientCredentials:
 
 
 class M2pAuth(BearerAuth):
-    def sign(self, request: httpx.Request) -> None:
-        super().sign(request)
-        request.headers["X-Request-ID"] = str(uuid4())
+    def dress(self, request: httpx.Request) -> None:
+        """A request id of its own for each request that leaves, unless the caller has given one."""
+        if "X-Request-ID" not in request.headers or "nostro.request_id" in request.extensions:
+            request.headers["X-Request-ID"] = str(uuid4())
+            request.extensions["nostro.request_id"] = True
 
 
 def access(connection: BankConnection, tokens: TokensFactory) -> Access:

@@ -20,11 +20,14 @@ from nostro.reading import (
     midnight,
     optional_text,
     rows_of,
+    segment,
     text,
+    until_empty,
     whole,
     within,
 )
 from nostro.values import Account, Balance, CreditDebit, EntryStatus, StatementEntry
+from nostro.wire import operation
 
 ZONE = "Europe/Luxembourg"  # MANGOPAY is a Luxembourg institution; its API gives instants
 _PAGE = 100
@@ -41,13 +44,13 @@ class MangopayApi:
     client_id: str
 
     def probe(self) -> None:
-        self._page("/users", {"page": 1, "per_page": 1})
+        self.read("/users", {"page": 1, "per_page": 1})
 
     def accounts(self) -> Iterator[Account]:
         """The users' wallets."""
         for user in self._rows("/users"):
             with documented(self.caller, self.path("/users")):
-                path = f"/users/{text(user, 'Id')}/wallets"
+                path = f"/users/{segment(text(user, 'Id'))}/wallets"
             for wallet in self._rows(path):
                 with documented(self.caller, self.path(path)):
                     account = _account(wallet)
@@ -56,7 +59,7 @@ class MangopayApi:
     def statement_entries(
         self, account_id: str, start: date, end: date, include_pending: bool
     ) -> Iterator[StatementEntry]:
-        path = f"/wallets/{account_id}/transactions"
+        path = f"/wallets/{segment(account_id)}/transactions"
         params = {
             "Sort": "CreationDate:ASC",
             "AfterDate": int((midnight(ZONE, start) - EXECUTION_HORIZON).timestamp()) - 1,
@@ -71,28 +74,30 @@ class MangopayApi:
             yield from entries
 
     def _rows(self, path: str, params: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:
-        return distinct(self._all_rows(path, params or {}), lambda row: str(row.get("Id")))
+        pages: list[int] = []
 
-    def _all_rows(self, path: str, params: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        page, pages = 1, 1
-        while page <= pages:
-            response = self._page(path, {"page": page, "per_page": _PAGE, **params})
+        def page(number: int, skipped: int) -> list[dict[str, Any]]:
+            if pages and number >= pages[-1]:
+                return []
+            response = self.read(path, {"page": number + 1, "per_page": _PAGE, **(params or {})})
             with documented(self.caller, self.path(path)):
-                rows = rows_of(self.caller.json(response))
-                stated = response.headers.get("x-number-of-pages")
-                pages = int(stated) if stated else page + (len(rows) == _PAGE)
-            yield from rows
-            page += 1
+                if stated := response.headers.get("x-number-of-pages"):
+                    pages.append(int(stated))  # the latest counts: there may be more by now
+                return rows_of(self.caller.json(response))
 
-    def _page(self, path: str, params: Mapping[str, Any]) -> httpx.Response:
-        """One page. Raises UserActionPending where a wallet's owner has to confirm first, else as Caller does."""
-        caller = self.caller
-        response = caller.answer("GET", self.path(path), params=params)
+        return distinct(until_empty(self.caller, self.path(path), page, lambda: _PAGE), lambda row: str(row.get("Id")))
+
+    def read(self, path: str, params: Mapping[str, Any] | None = None) -> httpx.Response:
+        """The answer of a GET, if it is a success. Raises UserActionPending or what Caller raises."""
+        return self.checked(self.caller.answer("GET", self.path(path), params=params))
+
+    def checked(self, response: httpx.Response) -> httpx.Response:
+        """`response` if it is a success. Raises UserActionPending where a wallet's owner has to confirm first."""
         if pending_user_action(response):
             advice = "have the wallet's owner confirm by strong customer authentication; it lasts 180 days"
-            shown = f"GET {self.path(path)}"
-            raise caller.error(UserActionPending, shown, "PendingUserAction", advice, response)
-        return caller.checked(response)
+            shown = operation(response.request)
+            raise self.caller.error(UserActionPending, shown, "PendingUserAction", advice, response)
+        return self.caller.checked(response)
 
     def path(self, path: str) -> str:
         return f"/v2.01/{self.client_id}{path}"

@@ -54,7 +54,7 @@ def access(connection: BankConnection, tokens: TokensFactory) -> Access:
     if mode == "basic":
         return Access(line, HeaderAuth("Authorization", authorization), mode)
     cache = tokens()
-    cache.mask(authorization.removeprefix("Basic "))
+    connection.mask(authorization.removeprefix("Basic "))
     endpoint = TokenEndpoint(
         line, "MANGOPAY", "the fields 'login' (ClientId), 'password' (API key) and 'host'", cache.now
     )

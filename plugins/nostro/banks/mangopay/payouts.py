@@ -8,11 +8,11 @@ from typing import Any
 import httpx
 
 from nostro.banks.mangopay.api import MangopayApi
-from nostro.errors import ConfigurationError, OutcomeUnknown, PayoutConflict
-from nostro.money import exponent
-from nostro.reading import documented, text
+from nostro.errors import ConfigurationError, OutcomeUnknown, PayoutConflict, UnexpectedAnswer
+from nostro.money import AmountError, exponent
+from nostro.reading import documented, segment, text
 from nostro.values import Payout, PayoutReport, PayoutState
-from nostro.wire import dig
+from nostro.wire import dig, operation, parse_json
 
 _PATH = "/payouts/bankwire"
 _STATES: dict[str, PayoutState] = {"CREATED": "ACCEPTED", "SUCCEEDED": "PAID", "FAILED": "REJECTED"}
@@ -43,9 +43,33 @@ class MangopayPayouts:
         if response.status_code == httpx.codes.CONFLICT:
             # Whatever became of the first call, a repeated key gives 409; what became of it is kept for a day.
             return self._original(payout, body)
-        if response.status_code in _DEFINITE:
-            return PayoutReport("REJECTED", None, _refusal(self._json(response), response.status_code))
-        return self._report(self._json(self.api.caller.checked(response)))
+        refusal = self._refusal(response)
+        if refusal:
+            return PayoutReport("REJECTED", None, refusal)
+        return self._accepted(self.api.checked(response))
+
+    def _accepted(self, response: httpx.Response) -> PayoutReport:
+        """The report in the answer to a payout that the bank took; what cannot be read is no proof that it did not."""
+        try:
+            return self._report(self._json(response))
+        except UnexpectedAnswer:
+            pass
+        raise self.api.caller.unknown(operation(response.request), "an answer of another shape than documented")
+
+    def _refusal(self, response: httpx.Response) -> str | None:
+        """Why the bank decided against a payout; None if this is not such a decision.
+
+        A definite status with somebody else's page, a firewall's say, decides nothing.
+        """
+        if response.status_code not in _DEFINITE:
+            return None
+        try:
+            body = parse_json(response)
+        except ValueError:
+            body = None
+        if isinstance(body, dict) and ("Message" in body or "Type" in body or "error" in body):
+            return _refusal(body, response.status_code)
+        raise self.api.caller.unknown(operation(response.request), f"status {response.status_code} without a reason")
 
     def status(self, payout: Payout) -> PayoutReport:
         """What became of `payout`; REVIEW where the bank does not know its key, never sent or more than a day ago."""
@@ -56,7 +80,7 @@ class MangopayPayouts:
             return PayoutReport("REJECTED", None, _refusal(first.get("Resource"), first.get("StatusCode")))
         with documented(self.api.caller, "/responses"):
             payout_id = text(first["Resource"], "Id")
-        return self._report(self.api.caller.get(self.api.path(f"/payouts/{payout_id}")))
+        return self._report(self._json(self.api.read(f"/payouts/{segment(payout_id)}")))
 
     def _key(self, payout: Payout) -> str:
         identity = "\n".join((self.origin, self.api.client_id, payout.end_to_end_id))
@@ -70,12 +94,15 @@ class MangopayPayouts:
         if not payout.creditor.bank_reference:
             advice = "register the creditor's bank account with MANGOPAY and give its id"
             raise self._error("creditor.bank_reference", "it is empty", advice)
-        exponent(payout.amount.currency)  # AmountError, a ValueError, for an unknown currency
+        try:
+            exponent(payout.amount.currency)
+        except AmountError as error:
+            raise self._error("amount", f"it is in {error}", "use a currency of ISO 4217") from None
 
     def _body(self, payout: Payout) -> dict[str, Any]:
-        wallet_path = self.api.path(f"/wallets/{payout.debtor_account}")
-        wallet = self.api.caller.get(wallet_path)
-        with documented(self.api.caller, wallet_path):
+        path = f"/wallets/{segment(payout.debtor_account)}"
+        wallet = self._json(self.api.read(path))
+        with documented(self.api.caller, self.api.path(path)):
             author = wallet["Owners"][0]
         currency = payout.amount.currency
         return {
@@ -95,7 +122,7 @@ class MangopayPayouts:
             advice = "look the payout up at the bank by its Tag, the end_to_end_id"
             raise self.api.caller.error(OutcomeUnknown, f"POST {self.api.path(_PATH)}", reason, advice)
         made = dig(first, ["Resource", "Id"]) is not None
-        for name in ("DebitedFunds", "DebitedWalletId", "BankAccountId") if made else ():
+        for name in ("DebitedFunds", "DebitedWalletId", "BankAccountId", "BankWireRef") if made else ():
             if dig(first, ["Resource", name]) not in (None, body[name]):
                 raise PayoutConflict(
                     conn_id=self.api.caller.conn_id, end_to_end_id=payout.end_to_end_id, difference=name
@@ -108,7 +135,7 @@ class MangopayPayouts:
         response = self.api.caller.answer("GET", path)
         if response.status_code == httpx.codes.NOT_FOUND:
             return None
-        record = self._json(self.api.caller.checked(response))
+        record = self._json(self.api.checked(response))
         if not isinstance(record, dict):
             raise self.api.caller.unexpected(response, "no object")
         return record

@@ -6,9 +6,12 @@ from datetime import date
 from itertools import chain
 from typing import Any
 
+import httpx
+
+from nostro.banks.mbanq.second_factor import verification_ended
 from nostro.call import Caller
 from nostro.money import Money, exponent, from_decimal
-from nostro.reading import distinct, documented, optional_text, rows_of, text, within
+from nostro.reading import distinct, documented, optional_text, rows_of, segment, text, within
 from nostro.values import Account, Balance, CreditDebit, EntryStatus, StatementEntry
 from nostro.wire import dig
 
@@ -40,13 +43,16 @@ class MbanqApi:
     caller: Caller
 
     def probe(self) -> None:
-        self.caller.get("/v1/userdetails")
+        """RESTRICTED says that the token is good and the second factor due; and not every release has the details."""
+        response = self.caller.answer("GET", "/v1/userdetails")
+        if not verification_ended(response) and response.status_code != httpx.codes.NOT_FOUND:
+            self.caller.checked(response)
 
     def accounts(self) -> Iterator[Account]:
         """All clients' savings accounts."""
         for client in self._rows("/v1/clients", {}):
             with documented(self.caller, "/v1/clients"):
-                path = f"/v1/clients/{text(client, 'id')}/accounts"
+                path = f"/v1/clients/{segment(text(client, 'id'))}/accounts"
             overview = self.caller.get(path)
             with documented(self.caller, path):
                 ids = [text(row, "id") for row in rows_of(overview.get("savingsAccounts") or [])]
@@ -61,7 +67,7 @@ class MbanqApi:
         return within(entries, start, end, include_pending)
 
     def _account(self, account_id: str) -> Account:
-        path = f"/v1/savingsaccounts/{account_id}"
+        path = f"/v1/savingsaccounts/{segment(account_id)}"
         row = self.caller.get(path)
         with documented(self.caller, path):
             currency = text(row["currency"], "code")
@@ -76,17 +82,22 @@ class MbanqApi:
             )
 
     def _entries(self, account_id: str, start: date, end: date) -> Iterator[StatementEntry]:
-        path = f"/v1/savingsaccounts/{account_id}/transactions"
+        path = f"/v1/savingsaccounts/{segment(account_id)}/transactions"
         params = {"showEnrichedTransactions": "true", "startDate": _written(start), "endDate": _written(end)}
+        currency = ""
         for row in self._rows(path, params):
             with documented(self.caller, path):
-                entry = _entry(row, account_id)
+                own = _currency(row)
+            if own is None and not currency:
+                currency = self._account(account_id).currency
+            with documented(self.caller, path):
+                entry = _entry(row, account_id, own or currency)
             if entry:
                 yield entry
 
     def _pending(self, account_id: str) -> Iterator[StatementEntry]:
         """What is under way, which the bank lists apart; its rows name no currency, so the account's is asked for."""
-        path = f"/v1/savingsaccounts/{account_id}/pendingTransaction"
+        path = f"/v1/savingsaccounts/{segment(account_id)}/pendingTransaction"
         currency = self._account(account_id).currency
         for row in self._rows(path, {}):
             with documented(self.caller, path):
@@ -109,16 +120,25 @@ class MbanqApi:
             offset += len(rows)
 
 
-def _entry(row: dict[str, Any], account_id: str) -> StatementEntry | None:
+def _currency(row: dict[str, Any]) -> str | None:
+    """The row's currency, an object or its code; None where the row leaves it to the account."""
+    value = row.get("currency")
+    code = value["code"] if isinstance(value, dict) else value
+    if code is not None and not isinstance(code, str):
+        raise TypeError("currency")
+    return code or None
+
+
+def _entry(row: dict[str, Any], account_id: str, currency: str) -> StatementEntry | None:
     """The entry of a transaction; None where no booked balance moved.
 
     A reversed transaction and its reversal both count for nothing in the balance (Fineract zeroes the two).
     """
-    status = _STATUS.get(str(row.get("status") or "PROCESSED"), "PDNG")
-    side = _side(row["transactionType"])
+    status = _STATUS.get(_word(row.get("status")) or "PROCESSED", "PDNG")
+    kind = _kind(row["transactionType"])
+    side = _side(kind)
     if status is None or side is None or row.get("reversed") is True or row.get("isReversal") is True:
         return None
-    currency = text(row["currency"], "code")
     transfer = row.get("transfer") or row.get("transferData") or {}
     party = transfer.get("debtor" if side == "CRDT" else "creditor")
     return StatementEntry(
@@ -131,7 +151,7 @@ def _entry(row: dict[str, Any], account_id: str) -> StatementEntry | None:
         exponent=exponent(currency),
         status=status,
         end_to_end_id=_reference(row, transfer),
-        bank_transaction_code=optional_text(row["transactionType"].get("code")) or "",
+        bank_transaction_code=optional_text(kind.get("code")) or "",
         counterparty_name=optional_text(dig(party, ["name"])),
         counterparty_account=optional_text(dig(party, ["identifier"])),
         remittance_information=_remittance(row, transfer),
@@ -157,6 +177,20 @@ def _pending_entry(row: dict[str, Any], account_id: str, currency: str) -> State
     )
 
 
+def _word(value: Any) -> str:
+    """An enumerated value in upper case: Fineract writes some as text, some as {"id", "code", "value"}."""
+    if isinstance(value, dict):
+        value = value.get("value") or str(value.get("code") or "").rpartition(".")[2]
+    return str(value or "").upper()
+
+
+def _kind(value: Any) -> dict[str, Any]:
+    """A transaction type as an object, from the object itself, its number or its name."""
+    if isinstance(value, dict):
+        return value if value.get("code") else {**value, "code": _word(value)}
+    return {"id": value} if isinstance(value, int) else {"code": str(value)}
+
+
 def _side(kind: dict[str, Any]) -> CreditDebit | None:
     """The direction of a transaction type; None if it moves nothing. `transfer.type` is the payment's, not this."""
     number = kind.get("id")
@@ -168,7 +202,7 @@ def _side(kind: dict[str, Any]) -> CreditDebit | None:
         return "CRDT"
     if kind.get("withdrawal") is True or number in _DEBITS:
         return "DBIT"
-    code = text(kind, "code").lower()
+    code = text(kind, "code").replace(" ", "").replace("_", "").lower()
     if code.endswith(("deposit", "interestposting", "dividendpayout")):
         return "CRDT"
     if code.endswith(("withdrawal", "withdrawalfee", "annualfee", "paycharge")):
@@ -198,7 +232,7 @@ def _day(value: Any) -> date:
     if isinstance(value, dict):
         value = value["date"]
     if isinstance(value, list):
-        year, month, day = value
+        year, month, day = value[:3]
         return date(year, month, day)
     return date.fromisoformat(value[:10])
 

@@ -1,6 +1,8 @@
 """Mbanq: password grant with a tenant, refresh token, second factor; or a JWT of our own on each call."""
 
 import logging
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,7 +14,7 @@ from nostro.auth.access import Access, TokensFactory, source
 from nostro.auth.cache import TokenCache, TokenSource
 from nostro.auth.endpoint import TokenEndpoint
 from nostro.auth.lifetimes import Lifetimes
-from nostro.auth.scheme import BankAuth, sent_token
+from nostro.auth.scheme import BankAuth, Renewals, sent_token
 from nostro.auth.tokens import Token
 from nostro.banks.mbanq.second_factor import (
     HEADER,
@@ -21,7 +23,7 @@ from nostro.banks.mbanq.second_factor import (
     verification_ended,
 )
 from nostro.connection import BankConnection
-from nostro.errors import AuthError, BankError, CredentialsRefused, PasswordExpired
+from nostro.errors import AuthError, BankError, CredentialsRefused, PasswordExpired, UnexpectedAnswer
 from nostro.wire import Line
 
 log = logging.getLogger(__name__)
@@ -44,8 +46,8 @@ class PasswordGrant:
         if previous and previous.refresh_token:
             try:
                 return self._refresh(previous, previous.refresh_token)
-            except CredentialsRefused as refused:
-                log.info("Mbanq took the refresh token no longer (%s); logging in", refused.fields["code"])
+            except (CredentialsRefused, UnexpectedAnswer) as error:
+                log.info("Mbanq gave nothing for the refresh token (%s); logging in", type(error).__name__)
         token = self._ask({"grant_type": "password", "username": self.username, "password": self.password})
         return self._with_user_details(token)
 
@@ -59,7 +61,7 @@ class PasswordGrant:
         answer = self.endpoint.ask("POST", "/oauth/token", data=form)
         self.endpoint.check_bearer(answer.body.get("token_type"))
         value = self.endpoint.token_text(answer.body.get("access_token"))
-        refresh = answer.body.get("refresh_token")
+        refresh = answer.body.get("refresh_token") or None
         if refresh is not None:
             refresh = self.endpoint.token_text(refresh, "refresh token")
         return self.endpoint.timed(value, answer.body.get("expires_in"), answer, _LIFETIMES, refresh_token=refresh)
@@ -101,6 +103,7 @@ class PasswordAuth(BankAuth):
 
     login: TokenSource
     second_factor: TokenSource
+    renewals: Renewals = field(default_factory=Renewals, repr=False)
     _restricted: bool = False
 
     def sign(self, request: httpx.Request) -> None:
@@ -111,17 +114,23 @@ class PasswordAuth(BankAuth):
 
     def suspects(self, request: httpx.Request, response: httpx.Response) -> bool:
         # GraphQL answers a refusal with status 200.
-        return response.status_code in (401, 403) or request.url.path.rstrip("/").endswith(_GRAPHQL)
+        return response.status_code in (400, 401, 403) or request.url.path.rstrip("/").endswith(_GRAPHQL)
 
     def renewed(self, request: httpx.Request, response: httpx.Response) -> bool:
-        if verification_ended(response):
-            self._restricted = True
-            self.second_factor.get(refused=request.headers.get(HEADER, ""))
-            return True
-        if response.status_code == httpx.codes.UNAUTHORIZED:
-            self.login.get(refused=sent_token(request))
-            return True
-        return False
+        ended = verification_ended(response)
+        if not ended and response.status_code != httpx.codes.UNAUTHORIZED:
+            self.settled(request)
+            return False
+        self._restricted = self._restricted or ended
+        source = self.second_factor if ended else self.login
+        sent: str = request.headers.get(HEADER, "") if ended else sent_token(request)
+        if self.renewals.pointless(request, sent):
+            return False
+        self.renewals.note(request, source.get(refused=sent).value)
+        return True
+
+    def settled(self, request: httpx.Request) -> None:
+        self.renewals.forget(request)
 
 
 @dataclass
@@ -130,11 +139,23 @@ class SignedJwtAuth(BankAuth):
 
     signee: str
     secret: str = field(repr=False)
+    mask: Callable[[str], None] = field(repr=False)
+    _signed: tuple[str, datetime] | None = field(default=None, repr=False)
 
     def sign(self, request: httpx.Request) -> None:
-        now = datetime.now(UTC)
+        request.headers["JWT-Token"] = self._token(datetime.now(UTC))
+
+    def _token(self, now: datetime) -> str:
+        signed = self._signed
+        if signed and now < signed[1]:
+            return signed[0]
         claims = {"signee": self.signee, "iat": now, "exp": now + timedelta(days=1)}
-        request.headers["JWT-Token"] = jwt.encode(claims, self.secret, algorithm="HS512")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", jwt.InsecureKeyLengthWarning)  # the bank chooses the secret's length
+            value = jwt.encode(claims, self.secret, algorithm="HS512")
+        self.mask(value)
+        self._signed = value, now + timedelta(hours=12)
+        return value
 
 
 def access(connection: BankConnection, tokens: TokensFactory) -> Access:
@@ -147,7 +168,7 @@ def access(connection: BankConnection, tokens: TokensFactory) -> Access:
     if mode == "signed_jwt":
         signee = connection.require("signee", "the signee that Mbanq knows you by")
         secret = connection.require("jwt_secret", "the secret that JWTs are signed with")
-        return Access(line, SignedJwtAuth(signee, secret), mode)
+        return Access(line, SignedJwtAuth(signee, secret, connection.mask), mode)
     username = connection.require("login", "the username")
     password = connection.require("password", "the user's password")
     client_id = connection.require("client_id", "the client id that Mbanq gave you")

@@ -27,6 +27,8 @@ from nostro.errors import CredentialsRefused, SecondFactorDue
 HEADER = "Fineract-Platform-TFA-Token"
 _STEP = 30
 _LIFETIMES = Lifetimes(documented=timedelta(days=1))
+_CODES = ("code", "errorCode", "graphqlCode", "userMessageGlobalisationCode")
+_MESSAGES = ("message", "developerMessage", "defaultUserMessage")
 _RESTRICTED = re.compile(r"Access to type .* is restricted")
 
 
@@ -110,7 +112,7 @@ def verification_ended(response: httpx.Response) -> bool:
     try:
         return _says_restricted(wire.parse_json(response))
     except ValueError:
-        return False
+        return response.is_client_error and _RESTRICTED.search(response.text) is not None
 
 
 def _says_restricted(value: Any) -> bool:
@@ -119,9 +121,9 @@ def _says_restricted(value: Any) -> bool:
     if not isinstance(value, dict):
         return False
     for name, item in value.items():
-        if name in ("code", "errorCode", "graphqlCode") and item == "RESTRICTED":
+        if name in _CODES and item == "RESTRICTED":
             return True
-        if name == "message" and isinstance(item, str) and _RESTRICTED.search(item):
+        if name in _MESSAGES and isinstance(item, str) and _RESTRICTED.search(item):
             return True
         if name in ("errors", "error", "extensions", "details") and _says_restricted(item):
             return True
