@@ -125,6 +125,52 @@ def test_a_rejected_payout_is_not_sent(cold: Stage):
     assert payout["end_to_end_id"] not in {p["end_to_end_id"] for p in cold.sandbox.truth()["mangopay"]["payouts"]}
 
 
+def test_an_amount_beyond_any_machine_number_passes_through_reconciliation(cold: Stage, admin: Client):
+    """An 18-digit asset's minor units go through XCom as text; a day never pulled is said to be that."""
+    admin.unpause("reconciliation")
+    demo.wait_for_all_runs(admin, "reconciliation")
+    day = YESTERDAY - timedelta(days=20)
+    ledger = cold.lake / "ledger" / "kunacore_default.csv"
+    ledger.parent.mkdir(parents=True, exist_ok=True)
+    header = "account_id,booking_date,credit_debit,amount_minor,currency,reference"
+    ledger.write_text(f"{header}\nw,{day},CRDT,{4 * 10**21},ETH,ref-1\n")
+    run_id = run(admin, "reconciliation", {"start_date": str(day), "end_date": str(day)})
+    index = [f"{bank}_default" for bank in registry.BANKS].index("kunacore_default")
+    breaks = admin.xcom("reconciliation", run_id, "reconcile", map_index=index)["breaks"]
+    assert [(b["code"], b["ledger_minor"]) for b in breaks] == [("NOT_PULLED", str(4 * 10**21))]
+
+
+@pytest.mark.parametrize("dag_id", ["statements", "reconciliation"])
+def test_a_range_the_wrong_way_round_ends_the_run_at_once(cold: Stage, admin: Client, dag_id: str):
+    """No retry would mend it, and no bank is asked."""
+    admin.unpause(dag_id)
+    demo.wait_for_all_runs(admin, dag_id)
+    calls = sum(bank["calls"] for bank in cold.sandbox.stats().values())
+    run_id = admin.trigger(dag_id, {"start_date": "2026-02-02", "end_date": "2026-02-01"})
+    with pytest.raises(RunFailed, match="start_date 2026-02-02 is after end_date 2026-02-01; swap them"):
+        admin.wait_for_run(dag_id, run_id, timeout=60)
+    assert sum(bank["calls"] for bank in cold.sandbox.stats().values()) == calls
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"conn_id": "m2p_default"}, "takes no payouts"),
+        ({"amount": "1,234.50"}, "amount '1,234.50' EUR is an amount that is no number"),
+        ({"amount": "-5"}, "not positive"),
+        ({"debtor_account": " "}, "debtor_account is empty"),
+    ],
+)
+def test_a_payout_that_could_never_be_sent_asks_nobody(cold: Stage, change: dict, said: str):
+    """It ends before the approval."""
+    maker = cold.airflow.client("maker")
+    maker.unpause("payouts")
+    run_id = maker.trigger("payouts", {**demo._payout(cold.sandbox.truth()["mangopay"]), **change})
+    with pytest.raises(RunFailed, match=said):
+        maker.wait_for_run("payouts", run_id, timeout=60)
+    assert maker.hitl_details("payouts", run_id) == []
+
+
 def rows(lake: Path, start: date, end: date) -> set[tuple]:
     found = [
         (path.parts[-4].removeprefix("connection=").removesuffix("_default"), row)

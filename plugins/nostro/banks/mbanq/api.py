@@ -10,6 +10,7 @@ import httpx
 
 from nostro.banks.mbanq.second_factor import verification_ended
 from nostro.call import Caller
+from nostro.errors import Rejected
 from nostro.money import Money, exponent, from_decimal
 from nostro.reading import distinct, documented, optional_text, rows_of, segment, text, within
 from nostro.values import Account, Balance, CreditDebit, EntryStatus, StatementEntry
@@ -99,10 +100,14 @@ class MbanqApi:
         """What is under way, which the bank lists apart; its rows name no currency, so the account's is asked for."""
         path = f"/v1/savingsaccounts/{segment(account_id)}/pendingTransaction"
         currency = self._account(account_id).currency
-        for row in self._rows(path, {}):
-            with documented(self.caller, path):
-                entry = _pending_entry(row, account_id, currency)
-            yield entry
+        try:
+            for row in self._rows(path, {}):
+                with documented(self.caller, path):
+                    entry = _pending_entry(row, account_id, currency)
+                yield entry
+        except Rejected as rejected:
+            if rejected.fields["status"] != httpx.codes.NOT_FOUND:  # not every release has this list
+                raise
 
     def _rows(self, path: str, params: dict[str, str]) -> Iterator[dict[str, Any]]:
         return distinct(self._all_rows(path, params), lambda row: str(row.get("id")))
