@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 from airflow.sdk import BaseHook
+from airflow.sdk._shared.secrets_masker import redact
 from airflow.sdk.serde import serialize
 
 from nostro.auth.tokens import AccessToken
@@ -217,6 +218,33 @@ def test_the_access_token_refuses_to_be_serialized(hook):
     for attempt in (pickle.dumps, json.dumps, serialize):
         with pytest.raises(TypeError, match="get_sealed_token"):
             attempt(token)
+
+
+def test_every_token_and_secret_is_masked(bank, case, hook, conn_id, secrets_of, sent):
+    """Before anything could print it: Airflow itself masks neither tokens nor values under names it does not know."""
+    with hook.get_conn() as client:
+        request = sent(client, case.read).request
+    for secret in (hook.get_token().value, *secrets_of(bank)):
+        assert secret not in redact(f"here: {secret}"), "not masked"
+    assert request.headers["Authorization"].removeprefix("Bearer ") not in redact(request.headers["Authorization"])
+
+
+@pytest.mark.needs("tokenless")
+def test_what_signs_in_a_mode_without_tokens_is_masked(bank, case, set_connection, sent):
+    hook = BaseHook.get_hook(set_connection(bank, extra=dict(case.tokenless)))
+    with hook.get_conn() as client:
+        plain, signed = client.build_request("GET", "/"), sent(client, case.read).request
+    names = {name for name in signed.headers if name not in plain.headers and not name.startswith("content-")}
+    assert names
+    for name in names:
+        value = signed.headers[name].removeprefix("Basic ")
+        assert value not in redact(f"here: {value}"), f"{name} is not masked"
+
+
+def test_added_headers_are_masked(bank, set_connection):
+    hook = BaseHook.get_hook(set_connection(bank, extra={"headers": {"X-Partner": "partner-value-7f3a"}}))
+    hook.get_conn().close()
+    assert "partner-value-7f3a" not in redact("here: partner-value-7f3a")
 
 
 def test_a_sealed_token_is_text_that_another_task_opens(
