@@ -84,6 +84,10 @@ class Sandbox:
         counters: dict[str, dict[str, int]] = self._control("GET", "/_stats")
         return counters
 
+    def count(self, conn_type: str, name: str) -> int:
+        """One counter of one bank."""
+        return self.stats()[conn_type][name]
+
     def truth(self) -> dict[str, Json]:
         """The books by conn_type: `accounts`, `entries`, `payouts`."""
         books: dict[str, Json] = self._control("GET", "/_truth")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.sdk import BaseHook
 from airflow.sdk._shared.secrets_masker import reset_secrets_masker
 
 from nostro import registry
@@ -64,6 +65,16 @@ def case(bank: str, sandbox) -> Case:
     credentials = sandbox.credentials[bank]
     names = {"{login}": credentials["login"], "{entity}": (credentials["extra"].get("entity_ids") or [""])[0]}
     return Case(**_filled(raw_case(bank), names))
+
+
+@pytest.fixture
+def conn_id(bank, set_connection) -> str:
+    return set_connection(bank)
+
+
+@pytest.fixture
+def hook(conn_id):
+    return BaseHook.get_hook(conn_id)
 
 
 @pytest.fixture(autouse=True)

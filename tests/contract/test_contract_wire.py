@@ -1,0 +1,62 @@
+"""The wire: signed for one origin, one redacted line per request.
+
+Every bank in the registry is held to these promises, over real sockets to the sandbox.
+"""
+
+import logging
+
+import httpx
+import pytest
+from airflow.sdk import BaseHook
+
+from nostro.errors import (
+    ConfigurationError,
+    OriginRefused,
+)
+
+
+def test_a_request_to_another_origin_is_refused(case, hook, sandbox):
+    with hook.get_conn() as client:
+        for other in (
+            "https://example.com/",
+            str(client.base_url).replace("127.0.0.1", "localhost"),
+            "http://127.0.0.1:1/",
+        ):
+            with pytest.raises(OriginRefused, match="signs requests to"):
+                client.get(other)
+
+
+def test_a_redirect_is_not_followed_elsewhere(hook):
+    """Also where the caller asks for it: the next request leaves for no other origin."""
+    with hook.get_conn() as client:
+        redirect = httpx.Response(
+            302, headers={"location": "http://127.0.0.1:1/"}, request=client.build_request("GET", "/")
+        )
+        guard = client.event_hooks["request"][0]
+        assert client.follow_redirects is False
+        with pytest.raises(OriginRefused):
+            guard(httpx.Request("GET", redirect.headers["location"]))
+
+
+def test_each_request_is_one_redacted_line(bank, case, hook, sandbox, secrets_of, sent, caplog):
+    """Method, path, status, milliseconds, request id at DEBUG; no secret, token or query from any logger."""
+    caplog.set_level(logging.DEBUG)
+    method, path, _ = case.read
+    with hook.get_conn() as client:
+        sent(client, case.read, params={"canary": "query-canary"})
+    lines = [record.getMessage() for record in caplog.records if record.name == "nostro.wire"]
+    assert [line for line in lines if line.startswith(f"{method} {path.split('?')[0]} -> ")]
+    assert "query-canary" not in "\n".join(lines)
+    everything = "\n".join(f"{record.getMessage()} {record.exc_text}" for record in caplog.records)
+    for secret in (*secrets_of(bank), hook.get_token().value):
+        assert secret not in everything
+
+
+def test_more_headers_are_sent_but_none_that_sign(bank, case, set_connection, sent):
+    hook = BaseHook.get_hook(set_connection(bank, extra={"headers": {"X-Custom": "yes"}}))
+    with hook.get_conn() as client:
+        assert sent(client, case.read).request.headers["X-Custom"] == "yes"
+    for name in ("Authorization", "tenantId", "X-TENANT-ID", "idempotency-key", "Api-key", "merchant_id", "JWT-Token"):
+        hook = BaseHook.get_hook(set_connection(bank, extra={"headers": {name: "x"}}))
+        with pytest.raises(ConfigurationError, match="headers"):
+            hook.get_conn()
