@@ -10,8 +10,8 @@ import logging
 import re
 import ssl
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Generator, Iterable, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -76,7 +76,7 @@ def _usable_proxy(line: Line) -> Iterator[None]:
 def _options(line: Line, auth: httpx.Auth | None) -> dict[str, Any]:
     return {
         "base_url": line.origin,
-        "auth": auth,
+        "auth": _Bound(line, auth) if auth else None,
         "timeout": line.timeout,
         "headers": {"User-Agent": f"airflow-provider-nostro/{__version__}", **line.headers},
         "verify": line.tls or _default_tls(),
@@ -92,13 +92,39 @@ def _default_tls() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
+class _Bound(httpx.Auth):
+    """An auth that signs for one line only: a request to another origin is refused before anybody logs in for it."""
+
+    def __init__(self, line: Line, auth: httpx.Auth) -> None:
+        self._line, self._auth = line, auth
+
+    def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        _refuse_foreign(self._line, request)
+        yield from self._auth.sync_auth_flow(request)
+
+    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        _refuse_foreign(self._line, request)
+        async with aclosing(self._auth.async_auth_flow(request)) as flow:
+            outgoing = await anext(flow)
+            while True:
+                response = yield outgoing
+                try:
+                    outgoing = await flow.asend(response)
+                except StopAsyncIteration:
+                    return
+
+
 def _guard(line: Line, request: httpx.Request, *, login: bool) -> None:
-    """Refuse another origin. httpx calls this for each request that leaves, a redirect's next one included."""
+    """httpx calls this for each request that leaves, a redirect's next one included."""
+    _refuse_foreign(line, request)
+    request.extensions["nostro.sent_at"] = time.monotonic()
+    request.extensions["nostro.login"] = login
+
+
+def _refuse_foreign(line: Line, request: httpx.Request) -> None:
     if _origin(request.url) != _origin(httpx.URL(line.origin)):
         other = f"{request.url.scheme}://{request.url.host}"
         raise OriginRefused(conn_id=line.conn_id, origin=line.origin, other=other)
-    request.extensions["nostro.sent_at"] = time.monotonic()
-    request.extensions["nostro.login"] = login
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:

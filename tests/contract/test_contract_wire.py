@@ -3,6 +3,7 @@
 Every bank in the registry is held to these promises, over real sockets to the sandbox.
 """
 
+import asyncio
 import logging
 
 import httpx
@@ -15,7 +16,15 @@ from nostro.errors import (
 )
 
 
-def test_a_request_to_another_origin_is_refused(case, hook, sandbox):
+def test_a_request_to_another_origin_is_refused(bank, hook, sandbox):
+    """Before anybody logs in for it, on an event loop too."""
+
+    async def ask() -> None:
+        async with await hook.get_async_conn() as client:
+            await client.get("https://example.com/")
+
+    with pytest.raises(OriginRefused):
+        asyncio.run(ask())
     with hook.get_conn() as client:
         for other in (
             "https://example.com/",
@@ -24,6 +33,7 @@ def test_a_request_to_another_origin_is_refused(case, hook, sandbox):
         ):
             with pytest.raises(OriginRefused, match="signs requests to"):
                 client.get(other)
+    assert sandbox.count(bank, "token_requests") == 0
 
 
 def test_a_redirect_is_not_followed_elsewhere(hook):
