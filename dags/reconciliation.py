@@ -3,29 +3,15 @@
 The ledger of a connection is `ledger/<conn_id>.csv` in the lake.
 """
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 
 from airflow.sdk import AssetAll, Param, PartitionedAssetTimetable, dag, get_current_context, task
-from airflow.sdk.exceptions import AirflowFailException
 
 from nostro import settings
 from nostro.assets import statement_asset
 
 CONNECTIONS = settings.connections()
 DAY = {"type": ["null", "string"], "format": "date"}
-
-
-def days_of_run() -> list[date]:
-    """The days of the form, of the partition, or yesterday."""
-    from nostro.days import chosen_days
-
-    context = get_current_context()
-    try:
-        return chosen_days(
-            context["params"]["start_date"], context["params"]["end_date"], context["dag_run"].partition_key
-        )
-    except ValueError as error:
-        raise AirflowFailException(str(error)) from None
 
 
 @dag(
@@ -41,6 +27,7 @@ def days_of_run() -> list[date]:
 def reconciliation() -> None:
     @task(map_index_template="{{ conn_id }}")
     def reconcile(conn_id: str) -> dict:
+        from nostro.days import days_of_run
         from nostro.lake import Lake
         from nostro.reconciliation import ledger_line, match, not_pulled, statement_line
 
@@ -56,6 +43,7 @@ def reconciliation() -> None:
 
     @task
     def report(outcomes: list[dict]) -> str:
+        from nostro.days import days_of_run
         from nostro.report import write
 
         days = days_of_run()

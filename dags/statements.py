@@ -4,29 +4,16 @@ One group of tasks per connection of `[nostro] connections`; each ends by publis
 completed day.
 """
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import CronPartitionTimetable, Param, dag, get_current_context, task, task_group
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException
 
 from nostro import settings
 from nostro.assets import statement_asset
 
 CONNECTIONS = settings.connections()
 DAY = {"type": ["null", "string"], "format": "date"}
-
-
-def days_of_run() -> list[date]:
-    """The days of the form, of the partition, or yesterday."""
-    from nostro.days import chosen_days
-
-    context = get_current_context()
-    try:
-        return chosen_days(
-            context["params"]["start_date"], context["params"]["end_date"], context["dag_run"].partition_key
-        )
-    except ValueError as error:
-        raise AirflowFailException(str(error)) from None
 
 
 @dag(
@@ -50,6 +37,8 @@ def statements() -> None:
     def list_accounts(conn_id: str) -> list[str]:
         from airflow.sdk import BaseHook
 
+        from nostro.days import days_of_run
+
         if conn_id not in get_current_context()["params"]["connections"]:
             raise AirflowSkipException(f"{conn_id} is not among the banks chosen for this run")
         days_of_run()  # a wrong range ends the run here, before any bank is asked
@@ -59,6 +48,7 @@ def statements() -> None:
     def pull(conn_id: str, account_id: str) -> int:
         from airflow.sdk import BaseHook
 
+        from nostro.days import days_of_run
         from nostro.lake import Lake
 
         get_current_context()["account_id"] = account_id
@@ -68,6 +58,8 @@ def statements() -> None:
 
     @task(trigger_rule="none_failed_min_one_success")
     def publish(conn_id: str, outlet_events) -> None:
+        from nostro.days import days_of_run
+
         today = datetime.now(UTC).date()
         completed = [str(day) for day in days_of_run() if day < today]
         if not completed:

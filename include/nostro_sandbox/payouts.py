@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from nostro_sandbox.books import FAIL, Book, Movement
+from nostro_sandbox.books import FAIL, PDNG, Account, Book, Movement
 from nostro_sandbox.wire import JsonObject, WireError
 
 SETTLING_SECONDS = 0.3
@@ -72,6 +72,20 @@ class Payouts:
 
     def instant(self) -> datetime:
         return datetime.fromtimestamp(int(self._now()), UTC)
+
+    def ordered(self, kind: str, debit: Account, minor: int, **more: Any) -> Movement:
+        """The movement of a payout that was just taken in: pending, out of `debit`, and out of the bank by default."""
+        outgoing = {"credit": None, "debit_minor": minor, "credit_minor": minor, **more}
+        return Movement(
+            kind=kind,
+            created=self.instant(),
+            booked=None,
+            status=PDNG,
+            currency=debit.currency,
+            exponent=debit.exponent,
+            debit=debit,
+            **outgoing,
+        )
 
     def truth(self) -> list[JsonObject]:
         return [self._truth(payout) for payout in self._made.values()]

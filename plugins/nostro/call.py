@@ -10,7 +10,6 @@ import httpx
 from nostro import wire
 from nostro.errors import (
     BankError,
-    CertificateError,
     NostroError,
     OutcomeUnknown,
     Rejected,
@@ -42,7 +41,7 @@ class Caller:
         return self.checked(self.answer(method, path, **request))
 
     def answer(self, method: str, path: str, **request: Any) -> httpx.Response:
-        """The answer, of whatever status, of a call that only reads. Raises Unavailable if none came."""
+        """The answer, of whatever status, of a call that reads. Raises Unavailable or CertificateError if none came."""
         failed: httpx.HTTPError | None = None
         try:
             return self.client.request(method, path, **request)
@@ -74,12 +73,9 @@ class Caller:
         return self.error(OutcomeUnknown, operation, reason, advice)
 
     def _no_answer(self, error: httpx.HTTPError, operation: str) -> NostroError:
-        reason = wire.refused_certificate(error)
-        if reason is None:
-            shown = f"{wire.failure(error)} to {self.client.base_url}"
-            return self.error(Unavailable, operation, shown, "check 'host' and the network, or try again later")
-        advice = "check the address, the client certificate, and 'ca_certificates_pem' for a private authority"
-        return CertificateError(conn_id=self.conn_id, field="host", reason=reason, advice=advice)
+        shown = f"{wire.failure(error)} to {self.client.base_url}"
+        advice = "check 'host' and the network, or try again later"
+        return wire.certificate_error(error, self.conn_id, "host") or self.error(Unavailable, operation, shown, advice)
 
     def checked(self, response: httpx.Response) -> httpx.Response:
         """`response` if it is a success. Raises the BankError of its status otherwise."""

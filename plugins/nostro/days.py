@@ -2,6 +2,9 @@
 
 from datetime import UTC, date, datetime, timedelta
 
+from airflow.sdk import get_current_context
+from airflow.sdk.exceptions import AirflowFailException
+
 
 def chosen_days(start: str | None, end: str | None, partition: str | None, now: datetime | None = None) -> list[date]:
     """The days from `start` to `end` (2026-01-31, both included); else the partition's day; else yesterday.
@@ -10,12 +13,26 @@ def chosen_days(start: str | None, end: str | None, partition: str | None, now: 
     round and for what is no day.
     """
     yesterday = (now or datetime.now(UTC)).date() - timedelta(days=1)
-    default = date.fromisoformat(partition) if partition else yesterday
-    first = date.fromisoformat(start) if start else min(default, date.fromisoformat(end)) if end else default
-    last = date.fromisoformat(end) if end else max(first, default)
+    first = last = date.fromisoformat(partition) if partition else yesterday
+    if start:
+        first = date.fromisoformat(start)
+        last = max(first, last)
+    if end:
+        last = date.fromisoformat(end)
+        first = first if start else min(first, last)
     if first > last:
         raise ValueError(f"start_date {first} is after end_date {last}; swap them")
     return days_between(first, last)
+
+
+def days_of_run() -> list[date]:
+    """The days that the task's run is about, from its form and its partition. A wrong range fails the task for good."""
+    context = get_current_context()
+    params = context["params"]
+    try:
+        return chosen_days(params["start_date"], params["end_date"], context["dag_run"].partition_key)
+    except ValueError as error:
+        raise AirflowFailException(str(error)) from None
 
 
 def days_between(start: date, end: date) -> list[date]:

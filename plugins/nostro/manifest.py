@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-StandardField = str  # one of Airflow's own: host, port, login, password, schema, description, extra
-
 
 @dataclass(frozen=True, slots=True)
 class Field:

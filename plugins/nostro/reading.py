@@ -86,9 +86,7 @@ def within(
 
 def text(row: dict[str, Any], name: str) -> str:
     """A required text or number. Raises KeyError if it is missing, null or empty."""
-    value = row[name]
-    if value is None or value == "":
-        raise KeyError(name)
+    value = present(row, name)
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise TypeError(name)
     return str(value)

@@ -1,7 +1,8 @@
 """The wire: how each request leaves and each answer comes back, for all banks.
 
-Clients are bound to one origin, follow no redirect, wait no longer than the connection's timeout, verify TLS, honour
-HTTPS_PROXY and NO_PROXY but never .netrc, and log one redacted line per request.
+Clients are bound to one origin, follow no redirect, wait for each step (connect, send, receive) no longer than the
+connection's timeout, verify TLS, honour HTTPS_PROXY and NO_PROXY but never .netrc, and log one redacted line per
+request.
 """
 
 import email.utils
@@ -21,11 +22,13 @@ from typing import Any, NoReturn
 import httpx
 
 from nostro import __version__
-from nostro.errors import ConfigurationError, OriginRefused
+from nostro.errors import CertificateError, ConfigurationError, OriginRefused
 
 log = logging.getLogger(__name__)
 
 TOKEN_TIMEOUT = 30.0
+# The alerts by which a server says so (RFC 8446 6.2): bad certificate, certificate required, unknown CA, ...
+_ABOUT_CERTIFICATES = re.compile(r"alert .*(certificate|unknown ca)")
 _UUID = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 
 
@@ -179,13 +182,23 @@ def http_date(text: str | None) -> datetime | None:
     return read if read.tzinfo else read.replace(tzinfo=UTC)
 
 
-def refused_certificate(error: httpx.HTTPError) -> str | None:
-    """In words, why one side does not take the other's certificate; None if that is not what went wrong."""
+def certificate_error(error: httpx.HTTPError, conn_id: str, host_field: str) -> CertificateError | None:
+    """The error for one side's not taking the other's certificate; None if that is not what went wrong.
+
+    `host_field` names the field that the address is from.
+    """
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"the server's certificate is not trusted: {cause.verify_message}"
-        if isinstance(cause, ssl.SSLError) and "alert" in tls_reason(cause):
-            return f"the server refuses the client certificate: {tls_reason(cause)}"
+            reason = f"the server's certificate is not trusted: {cause.verify_message}"
+        elif isinstance(cause, ssl.SSLError) and _ABOUT_CERTIFICATES.search(tls_reason(cause)):
+            reason = f"the server refuses the client certificate: {tls_reason(cause)}"
+        else:
+            continue
+        advice = (
+            "check the address, the client certificate if there is one, and, for a private authority, "
+            "'ca_certificates_pem' or the machine's own trusted authorities"
+        )
+        return CertificateError(conn_id=conn_id, field=host_field, reason=reason, advice=advice)
     return None
 
 

@@ -2,11 +2,12 @@
 
 import os
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from connections_page import ConnectionsPage
+from runs import Runs
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
@@ -15,10 +16,6 @@ from nostro_demo.rest import Client
 from nostro_demo.stage import DAGS, Stage
 
 HERE = Path(__file__).parent
-sys.path.append(str(HERE))  # for what the tests share: runs.py, connections_page.py
-
-from connections_page import ConnectionsPage  # noqa: E402
-from runs import Runs  # noqa: E402
 
 CHROMIUM, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
 CHROMIUM_FLAGS = (

@@ -1,21 +1,16 @@
 """Answers that are within the banks' documents, and that our own sandbox does not give."""
 
-import importlib.util
 import json
 import logging
-from datetime import date
-from pathlib import Path
+from datetime import date, timedelta
 
 import pytest
+import tiny_banks
 from airflow.sdk import BaseHook
 
 from nostro.errors import OutcomeUnknown, UserActionPending
 from nostro.money import Money
 from nostro.values import Creditor, Payout
-
-_spec = importlib.util.spec_from_file_location("tiny_banks", Path(__file__).with_name("tiny_banks.py"))
-tiny_banks = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(tiny_banks)
 
 JANUARY = date(2024, 1, 1), date(2024, 1, 31)
 TOKEN = {"access_token": "tok-1", "token_type": "Bearer", "expires_in": 3600}
@@ -128,6 +123,24 @@ def test_a_refresh_that_fails_in_any_way_ends_in_a_login(hook_at, status, body):
     with tiny_banks.bank(reply) as origin, hook_at("kunacore", origin).get_conn() as client:
         assert client.post("/v2/customer/find", json={}).is_success
     assert len(logins) == 2
+
+
+def test_a_refresh_token_that_is_kept_ends_when_it_would_have_ended(hook_at):
+    """Two days after the login, not after the last refresh."""
+    asked = []
+
+    def reply(request):
+        asked.append(request.path)
+        data = {"accessToken": f"tok-{len(asked)}", "expiresIn": 1800}
+        return 200, {}, {"data": data if request.path == "/v2/auth/refresh" else {**data, "refreshToken": "r-1"}}
+
+    with tiny_banks.bank(reply) as origin:
+        source = hook_at("kunacore", origin).access.source
+        first = source.get()
+        second = source.get(refused=first.value)
+    assert asked == ["/v2/auth/login", "/v2/auth/refresh"]
+    assert second.refresh_token == "r-1"
+    assert abs(second.refresh_expires_at - first.refresh_expires_at) < timedelta(seconds=1)
 
 
 PAYOUT = Payout("E2E-1", Money(100, "EUR"), "w", Creditor("Bert", bank_reference="b1"), "Invoice")

@@ -12,7 +12,6 @@ from nostro.auth.lifetimes import Lifetimes, token
 from nostro.auth.tokens import Token
 from nostro.errors import (
     AccountLocked,
-    CertificateError,
     CredentialsRefused,
     NostroError,
     TokenEndpointUnavailable,
@@ -41,7 +40,7 @@ _LONGEST_TOKEN = 32_768
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A token endpoint's answer: its JSON object, its status, and the bank's clock (Date header)."""
+    """A token endpoint's answer: its JSON object and the bank's clock (Date header)."""
 
     body: dict[str, Any]
     date: str | None
@@ -63,7 +62,7 @@ class TokenEndpoint:
     def ask(self, method: str, path: str, **request: Any) -> Answer:
         """Send one token request, never a second one.
 
-        Raises CredentialsRefused, AccountLocked, TokenEndpointUnavailable or UnexpectedAnswer.
+        Raises CredentialsRefused, AccountLocked, CertificateError, TokenEndpointUnavailable or UnexpectedAnswer.
         """
         failed: httpx.HTTPError | None = None
         with wire.client(self.line) as client:
@@ -72,7 +71,8 @@ class TokenEndpoint:
             except httpx.HTTPError as error:
                 failed = error
         if failed is not None:  # raised here, not above: httpx's error holds the request, and with it the credentials
-            raise self._no_answer(failed)
+            refused = wire.certificate_error(failed, self.line.conn_id, self.host_field)
+            raise refused or self._unavailable(wire.failure(failed), None)
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
             raise self._unavailable("too many token requests", wire.retry_at(response, self.now()))
         if response.is_server_error or response.status_code == httpx.codes.REQUEST_TIMEOUT:
@@ -118,18 +118,6 @@ class TokenEndpoint:
             request_id="-",
             reason=reason,
             advice=f"check that '{self.host_field}' is this bank's API, and ask the bank if it is",
-        )
-
-    def _no_answer(self, error: httpx.HTTPError) -> NostroError:
-        reason = wire.refused_certificate(error)
-        if reason is None:
-            return self._unavailable(wire.failure(error), None)
-        return CertificateError(
-            conn_id=self.line.conn_id,
-            field=self.host_field,
-            reason=f"{reason} at {self.line.origin}",
-            advice="check the address, the client certificate if there is one, and, for a private authority, "
-            "'ca_certificates_pem' or the machine's own trusted authorities",
         )
 
     def _unavailable(self, reason: str, at: datetime | None) -> TokenEndpointUnavailable:

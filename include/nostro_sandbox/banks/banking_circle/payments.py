@@ -9,7 +9,7 @@ from typing import Any
 
 from nostro_sandbox.bank import Refused
 from nostro_sandbox.banks.banking_circle import rows
-from nostro_sandbox.books import BOOK, FAIL, PDNG, Account, Book, Movement
+from nostro_sandbox.books import BOOK, FAIL, PDNG, Account, Book
 from nostro_sandbox.payouts import Payout, Payouts, minor_of_number
 from nostro_sandbox.wire import JsonObject, WireError, require_fields
 
@@ -68,17 +68,10 @@ class Payments(Payouts):
         details = {"payment_id": payment_id}
         if body.get("creditorAccount"):
             details["creditor_account"] = body["creditorAccount"]
-        movement = Movement(
-            kind="Outgoing",
-            created=self.instant(),
-            booked=None,
-            status=PDNG,
-            currency=account.currency,
-            exponent=account.exponent,
-            debit=account,
-            credit=None,
-            debit_minor=minor,
-            credit_minor=minor,
+        movement = self.ordered(
+            "Outgoing",
+            account,
+            minor,
             key=str(uuid.uuid4()),
             end_to_end_id=body.get("debtorReference"),
             counterparty=body.get("creditorName") or body.get("creditorId") or "",

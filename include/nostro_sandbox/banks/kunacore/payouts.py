@@ -68,17 +68,11 @@ class Payouts(AnyPayouts):
         if not body["externalId"]:
             raise WireError("externalId must not be empty")
         amount = minor_of_text(body["amount"], debit.exponent)
-        movement = Movement(
-            kind=kind,
-            created=self.instant(),
-            booked=None,
-            status=PDNG,
-            currency=debit.currency,
-            exponent=debit.exponent,
-            debit=debit,
+        movement = self.ordered(
+            kind,
+            debit,
+            amount,
             credit=credit,
-            debit_minor=amount,
-            credit_minor=amount,
             key=str(uuid.uuid4()),
             end_to_end_id=body["externalId"],
             details={"outside": outside},

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from nostro_sandbox.bank import Refused
 from nostro_sandbox.banks.m2p import rows
-from nostro_sandbox.books import PDNG, Account, Book, Movement
+from nostro_sandbox.books import Account, Book, Movement
 from nostro_sandbox.payouts import Payout, minor_of_text
 from nostro_sandbox.payouts import Payouts as AnyPayouts
 from nostro_sandbox.wire import JsonObject, WireError
@@ -31,17 +31,10 @@ class Payouts(AnyPayouts):
     def pay(self, body: JsonObject, account: Account) -> Movement:
         self._check(body)
         amount = minor_of_text(body["amount"], account.exponent)
-        movement = Movement(
-            kind=body["transactionType"],
-            created=self.instant(),
-            booked=None,
-            status=PDNG,
-            currency=account.currency,
-            exponent=account.exponent,
-            debit=account,
-            credit=None,
-            debit_minor=amount,
-            credit_minor=amount,
+        movement = self.ordered(
+            body["transactionType"],
+            account,
+            amount,
             key=str(_FIRST_KEY + len(self._keys) * 37),
             end_to_end_id=body["txnRef"],
             details={"origin": body["txnOrigin"]},

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from nostro_sandbox import payouts
 from nostro_sandbox.bank import Refused
 from nostro_sandbox.banks.mangopay import rows
-from nostro_sandbox.books import BOOK, FAIL, PDNG, Account, Book, Movement
+from nostro_sandbox.books import BOOK, FAIL, Account, Book
 from nostro_sandbox.payouts import Payout
 from nostro_sandbox.wire import JsonObject, WireError
 
@@ -56,16 +56,10 @@ class Payouts(payouts.Payouts):
     def pay(self, body: JsonObject, key: str | None) -> JsonObject:
         account, debited, fees = self._checked(body)
         covered = debited <= account.balance
-        movement = Movement(
-            kind="PAYOUT",
-            created=self.instant(),
-            booked=None,
-            status=PDNG,
-            currency=account.currency,
-            exponent=account.exponent,
-            debit=account,
-            credit=None,
-            debit_minor=debited,
+        movement = self.ordered(
+            "PAYOUT",
+            account,
+            debited,
             credit_minor=debited - fees,
             key=f"po_m_{rows.ulid(Random())}",
             end_to_end_id=body.get("Tag"),

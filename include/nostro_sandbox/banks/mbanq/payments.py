@@ -7,7 +7,7 @@ from typing import Any
 
 from nostro_sandbox.bank import Refused
 from nostro_sandbox.banks.mbanq import rows
-from nostro_sandbox.books import BOOK, FAIL, PDNG, Account, Book, Movement
+from nostro_sandbox.books import BOOK, FAIL, PDNG, Account, Book
 from nostro_sandbox.payouts import Payout, Payouts, minor_of_number
 from nostro_sandbox.wire import JsonObject, WireError, require_fields
 
@@ -46,17 +46,10 @@ class Payments(Payouts):
         account, minor = self._checked(body)
         key, self._next_key = self._next_key, self._next_key + 1
         external_id = body.get("externalId")
-        movement = Movement(
-            kind="withdrawal",
-            created=self.instant(),
-            booked=None,
-            status=PDNG,
-            currency=account.currency,
-            exponent=account.exponent,
-            debit=account,
-            credit=None,
-            debit_minor=minor,
-            credit_minor=minor,
+        movement = self.ordered(
+            "withdrawal",
+            account,
+            minor,
             key=str(key),
             end_to_end_id=external_id,
             counterparty=body["recipient"]["name"],

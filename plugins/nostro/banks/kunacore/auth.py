@@ -50,13 +50,13 @@ class Login:
     def _token(self, answer: Answer, previous: Token | None) -> Token:
         data = answer.body.get("data")
         value = self.endpoint.token_text(dig(data, ["accessToken"]))
-        refresh = dig(data, ["refreshToken"]) or None
+        refresh, life = dig(data, ["refreshToken"]) or None, _REFRESH_LIFE
         if refresh is not None:
             refresh = self.endpoint.token_text(refresh, "refresh token")
-        elif previous:
-            refresh = previous.refresh_token
+        elif previous and previous.refresh_expires_at:  # the old one goes on, and ends when it would have ended
+            refresh, life = previous.refresh_token, previous.refresh_expires_at - self.endpoint.now()
         return self.endpoint.timed(
-            value, dig(data, ["expiresIn"]), answer, _LIFETIMES, refresh_token=refresh, refresh_life=_REFRESH_LIFE
+            value, dig(data, ["expiresIn"]), answer, _LIFETIMES, refresh_token=refresh, refresh_life=life
         )
 
 
