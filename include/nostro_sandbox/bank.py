@@ -6,10 +6,11 @@ the clock happen here, the same for all.
 """
 
 import asyncio
+import math
 import random
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from email.utils import formatdate
@@ -21,13 +22,14 @@ from zoneinfo import ZoneInfo
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nostro_sandbox import credentials
 from nostro_sandbox.books import Book
 from nostro_sandbox.faults import Check, Faults
+from nostro_sandbox.log import RequestLog
 from nostro_sandbox.payouts import Payouts
 from nostro_sandbox.pki import Pki
 from nostro_sandbox.shapes import misshapen
@@ -104,6 +106,7 @@ class Bank(ABC):
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
         self.stats = Stats()
+        self.log = RequestLog()
         self.faults = Faults(self.own_faults)
         self.access_tokens = Tokens()
         self.refresh_tokens = Tokens()
@@ -135,6 +138,10 @@ class Bank(ABC):
     async def authenticate(self, request: Request) -> None:
         """Refuse who does not show good credentials, whatever path was asked for."""
 
+    def address_refused(self, message: str) -> Response:
+        """What a caller from an unknown address gets, be it from the bank or from what stands before it."""
+        return json_response(self.error(Kind.TOKEN, 403, message), 403)
+
     def truth(self) -> JsonObject:
         self._settle()
         return {**self.book.truth(), "payouts": self.payouts.truth()}
@@ -149,6 +156,7 @@ class Bank(ABC):
     def forget(self) -> None:
         """As new, but for the books."""
         self.stats.clear()
+        self.log.clear()
         self.faults.replace({})
         self.access_tokens.forget()
         self.refresh_tokens.forget()
@@ -173,6 +181,27 @@ class Bank(ABC):
     def stated_lifetime(self, value: Any) -> Any:
         """What stands in the expiry field: this value, unless a fault puts something else there."""
         return self.faults.get("token_lifetime_raw") if "token_lifetime_raw" in self.faults else value
+
+    def stated_seconds(self, seconds: float) -> Any:
+        """The expiry field of a bank that states a duration."""
+        return self.stated_lifetime(seconds if seconds % 1 else int(seconds))
+
+    def access_token(self, issue: Callable[[float], Token], bound: str = "") -> tuple[Token, float]:
+        """The access token to hand out and the seconds it has left: one issued now, unless a fault says the last."""
+        last = self.access_tokens.last_alive(bound) if self.faults.get("same_token") else None
+        if last is not None:
+            return last, math.floor(last.expires_at - time.time())
+        lifetime = self.lifetime()
+        return issue(lifetime), lifetime
+
+    def usable_refresh_token(self, value: str) -> Token | None:
+        token = self.refresh_tokens.find(value)
+        if token is not None and token.used:
+            # Somebody holds a copy: nobody keeps the family.
+            self.stats.count("refresh_reuse")
+            self.refresh_tokens.revoke_family(token.family)
+            self.access_tokens.revoke_family(token.family)
+        return token if token is not None and token.alive and not token.used else None
 
     def live_token(self, value: str) -> Token | None:
         token = self.access_tokens.find(value)
@@ -219,6 +248,7 @@ class Bank(ABC):
 
     def _served(self, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
         async def served(request: Request) -> Response:
+            entry = self.log.arrived(request.method, request.url.path)
             self._count_arrival(endpoint.kind)
             response = await self._answer(request, endpoint)
             self._count_answer(endpoint.kind, response.status_code)
@@ -228,7 +258,9 @@ class Bank(ABC):
                 response = self._misshapen(response)
             if self._is_lost(endpoint.kind, request.url.path):
                 await _cut(request)
-            return response
+            else:
+                entry["status"] = response.status_code
+            return self._dripping(response, endpoint.kind)
 
         return served
 
@@ -236,6 +268,9 @@ class Bank(ABC):
         self._settle()
         try:
             self._refuse_secrets_in_query(request)
+            if endpoint.kind is Kind.TOKEN and self.faults.get("address_refused"):
+                assert request.client is not None
+                return self.address_refused(f"The IP address {request.client.host} is not on the allow-list")
             self._throttle_or_fail(endpoint.kind)
             answer = await endpoint.handler(request)
         except WireError as error:
@@ -275,10 +310,15 @@ class Bank(ABC):
         if suffix is None:
             return
         if (throttle := self.faults.take(f"throttle_{suffix}")) is not None:
-            raise Refused(429, self.error(kind, 429, "Too many requests"), headers=self._retry_after(throttle))
+            raise self._too_many(kind, self._retry_after(throttle))
+        if kind is Kind.TOKEN and (wait := self.faults.over_rate("token_rate")):
+            raise self._too_many(kind, {"retry-after": str(math.ceil(wait))})
         if (failure := self.faults.take(f"fail_{suffix}")) is not None:
             status = failure.get("status", 500)
             raise Refused(status, self.error(kind, status, "The service is not available"))
+
+    def _too_many(self, kind: Kind, headers: Mapping[str, str]) -> Refused:
+        return Refused(429, self.error(kind, 429, "Too many requests"), headers=headers)
 
     def _retry_after(self, throttle: Mapping[str, Any]) -> dict[str, str]:
         value = throttle.get("retry_after")
@@ -301,9 +341,22 @@ class Bank(ABC):
             return response
         return misshapen(fault.get("shape") or fault["wrong_shape"], bytes(response.body))
 
+    def _dripping(self, response: Response, kind: Kind) -> Response:
+        pause = float(self.faults.get("drip_token", 0))
+        if kind is not Kind.TOKEN or not pause:
+            return response
+        return StreamingResponse(_dripped(bytes(response.body), pause), response.status_code, response.headers)
+
     def _is_lost(self, kind: Kind, path: str) -> bool:
         fault = {Kind.TOKEN: "lose_token_response", Kind.DATA: "lose_response"}.get(kind)
         return fault is not None and self.faults.take(fault, path) is not None
+
+
+async def _dripped(body: bytes, pause: float) -> AsyncIterator[bytes]:
+    for at in range(len(body)):
+        if at:
+            await asyncio.sleep(pause)
+        yield body[at : at + 1]
 
 
 async def _cut(request: Request) -> None:

@@ -1,4 +1,4 @@
-"""The paths for tests and demos, the same on every port: counters, faults, books."""
+"""The paths for tests and demos, the same on every port: counters, requests, faults, books."""
 
 import json
 from collections.abc import Mapping
@@ -19,6 +19,7 @@ class Control:
     def routes(self) -> list[Route]:
         return [
             Route("/_stats", self._stats, methods=["GET"]),
+            Route("/_log", self._log, methods=["GET"]),
             Route("/_truth", self._truth, methods=["GET"]),
             Route("/_faults", self._faults, methods=["GET"]),
             Route("/_faults", self._set_faults, methods=["POST"]),
@@ -27,6 +28,13 @@ class Control:
 
     async def _stats(self, request: Request) -> Response:
         return json_response({name: bank.stats.snapshot() for name, bank in self._banks.items()})
+
+    async def _log(self, request: Request) -> Response:
+        """The last requests on one bank's endpoints."""
+        bank = self._banks.get(request.query_params.get("conn_type", ""))
+        if bank is None:
+            return json_response({"problems": ["conn_type is none of the banks"]}, 400)
+        return json_response(bank.log.entries())
 
     async def _truth(self, request: Request) -> Response:
         wanted = request.query_params.get("conn_type")

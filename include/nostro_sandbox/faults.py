@@ -4,6 +4,8 @@ One table names them and says which values each takes; a bank adds its own
 in ``own_faults``. Most are applied by `nostro_sandbox.bank` for every bank alike.
 """
 
+import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -30,10 +32,19 @@ def anything(value: Any) -> bool:
 
 def times(value: Any, **more: Check) -> bool:
     """An object; ``times`` (for ever when left out) and the named extras, nothing else."""
+    return _fields(value, {"times": lambda n: isinstance(n, int) and n >= 0, **more})
+
+
+def _fields(value: Any, checks: Mapping[str, Check]) -> bool:
     if not isinstance(value, dict):
         return False
-    checks: dict[str, Check] = {"times": lambda n: isinstance(n, int) and n >= 0, **more}
     return all(name in checks and checks[name](item) for name, item in value.items())
+
+
+def rate(value: Any) -> bool:
+    """``per_minute``, and ``minute_lasts`` in seconds for those who will not wait for a real one."""
+    checks: dict[str, Check] = {"per_minute": lambda n: isinstance(n, int) and n >= 1, "minute_lasts": seconds}
+    return _fields(value, checks) and "per_minute" in value
 
 
 def throttle(value: Any) -> bool:
@@ -60,14 +71,18 @@ COMMON: Mapping[str, Check] = {
     "revoke": flag,
     "revoke_refresh": flag,
     "locked": flag,
+    "address_refused": flag,  # at the token endpoint, whoever asks
+    "same_token": flag,  # the last access token that is alive, as long as one is
     "throttle_token": throttle,
     "throttle_calls": throttle,
+    "token_rate": rate,  # more than that in any minute are throttled
     "fail_token": failure,
     "fail_calls": failure,
     "lose_token_response": times,
     "lose_response": loss,
     "delay_token": seconds,
     "delay_calls": seconds,
+    "drip_token": seconds,  # between two bytes of the token endpoint's answer
     "wrong_shape": shape,
     "clock_offset": is_number,
     "hold_payouts": flag,  # none is executed as long as it is set
@@ -83,6 +98,7 @@ class Faults:
     def __init__(self, own: Mapping[str, Check]) -> None:
         self._checks = {**COMMON, **own}
         self._set: dict[str, Any] = {}
+        self._let_in: deque[float] = deque()
 
     def problems(self, wanted: Any) -> list[str]:
         if not isinstance(wanted, dict):
@@ -102,6 +118,7 @@ class Faults:
             for name, value in wanted.items()
             if name not in ONE_OFF
         }
+        self._let_in.clear()
         return [name for name in wanted if name in ONE_OFF and wanted[name]]
 
     def in_force(self) -> dict[str, Any]:
@@ -112,6 +129,19 @@ class Faults:
 
     def get(self, name: str, default: Any = None) -> Any:
         return self._set.get(name, default)
+
+    def over_rate(self, name: str) -> float:
+        """How many seconds one more has to wait; nought lets it in, and only those let in count."""
+        rate = self._set.get(name)
+        if rate is None:
+            return 0
+        now, minute = time.monotonic(), float(rate.get("minute_lasts", 60))
+        while self._let_in and self._let_in[0] + minute <= now:
+            self._let_in.popleft()
+        if len(self._let_in) >= rate["per_minute"]:
+            return self._let_in[0] + minute - now
+        self._let_in.append(now)
+        return 0
 
     def take(self, name: str, path: str = "") -> dict[str, Any] | None:
         """One use of a fault that counts down; None when it is not in force."""

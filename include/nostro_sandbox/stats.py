@@ -3,12 +3,14 @@
 COUNTERS = (
     "token_requests",
     "refreshes",
-    "refresh_reuse",
-    "refused_logins",
+    "refresh_reuse",  # refresh tokens shown once more after they were used up
+    "refused_logins",  # wrong credentials of any sort, and good ones of a locked user; no refresh token is one
     "calls",
     "unauthorized",
     "throttled",
-    "one_time_passwords",
+    "one_time_passwords",  # codes on their way, to the person or back: those sent and those given for validation
+    "validations",  # of these, the ones given for validation
+    "refused_codes",  # of these, the wrong, used, replaced and expired ones
     "payouts",
     "protocol_errors",
 )

@@ -42,6 +42,10 @@ class Tokens:
     def find(self, value: str) -> Token | None:
         return self._by_value.get(value)
 
+    def last_alive(self, bound: str = "") -> Token | None:
+        alive = (token for token in reversed(self._by_value.values()) if token.alive and token.bound == bound)
+        return next(alive, None)
+
     def revoke_all(self) -> None:
         for token in self._by_value.values():
             token.revoked = True
@@ -61,3 +65,9 @@ def opaque() -> str:
 
 def signed(claims: Mapping[str, Any], key: rsa.RSAPrivateKey | str, algorithm: str) -> str:
     return jwt.encode(dict(claims), key, algorithm=algorithm)
+
+
+def claims(value: str) -> dict[str, Any]:
+    """What a JWT of ours says."""
+    found: dict[str, Any] = jwt.decode(value, options={"verify_signature": False})
+    return found

@@ -63,7 +63,9 @@ def json_response(content: Any, status: int = 200, headers: Mapping[str, str] | 
 def oauth_error(status: int, message: str) -> JsonObject:
     """An error of a token endpoint as RFC 6749 words it."""
     name = "invalid_request"
-    if status in (429, 503):
+    if status == 403:
+        name = "access_denied"
+    elif status in (429, 503):
         name = "temporarily_unavailable"
     elif status >= 500:
         name = "server_error"

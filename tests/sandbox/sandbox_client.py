@@ -96,6 +96,19 @@ class Sandbox:
         client = self.client("banking_circle_authorization")
         return client.get("/api/v1/authorizations/authorize", auth=(own["login"], own["password"]))
 
+    def refresh(self, bank: str, refresh_token: str) -> httpx.Response:
+        extra = self.credentials[bank]["extra"]
+        if bank == "kunacore":
+            body, headers = {"refreshToken": refresh_token}, {"merchant_id": extra["merchant_id"]}
+            return self.client(bank).post("/v2/auth/refresh", json=body, headers=headers)
+        form = {
+            "client_id": extra["client_id"],
+            "client_secret": extra["client_secret"],
+            "grant_type": "refresh_token",
+            "refresh_token": refresh_token,
+        }
+        return self.client(bank).post("/oauth/token", data=form, headers={"tenantId": extra["tenant_id"]})
+
     def token(self, bank: str) -> str:
         answer = self.token_request(bank).json()
         return str(answer["data"]["accessToken"] if bank == "kunacore" else answer["access_token"])
@@ -103,14 +116,19 @@ class Sandbox:
     # One call on the data of each bank
 
     def headers(self, bank: str, token: str | None = None) -> dict[str, str]:
-        headers = {"Authorization": f"Bearer {token or self.token(bank)}"}
         if bank == "mbanq":
-            headers["tenantId"] = self.credentials["mbanq"]["extra"]["tenant_id"]
-            headers["Fineract-Platform-TFA-Token"] = self.second_factor(headers)
+            headers = self.user_headers(token)
+            return {**headers, "Fineract-Platform-TFA-Token": self.second_factor(headers)}
+        headers = {"Authorization": f"Bearer {token or self.token(bank)}"}
         if bank == "m2p":
             headers["X-TENANT-ID"] = self.credentials["m2p"]["extra"]["tenant_id"]
             headers["Content-Type"] = "application/json"
         return headers
+
+    def user_headers(self, token: str | None = None) -> dict[str, str]:
+        """Of Mbanq's user before the second factor."""
+        tenant = self.credentials["mbanq"]["extra"]["tenant_id"]
+        return {"tenantId": tenant, "Authorization": f"Bearer {token or self.token('mbanq')}"}
 
     def second_factor(self, headers: dict[str, str]) -> str:
         """Through a code by e-mail; a test may ask more often than codes by time change."""

@@ -19,6 +19,11 @@ from sandbox_client import BANKS, Sandbox, until
         {"no_such_bank": {}},
         {"m2p": {"throttle_calls": {"time": 1}}},
         {"m2p": {"wrong_shape": "round"}},
+        {"m2p": {"token_rate": {"minute_lasts": 1}}},
+        {"m2p": {"token_rate": {"per_minute": 0}}},
+        {"m2p": {"drip_token": True}},
+        {"m2p": {"rotate_refresh": True}},
+        {"mbanq": {"code_lifetime": -1}},
         ["m2p"],
     ],
 )
@@ -148,29 +153,15 @@ def test_the_clock_can_be_wrong(sandbox: Sandbox, bank: str) -> None:
     assert sandbox.data_call(bank, sandbox.headers(bank)).status_code == 200
 
 
-@pytest.mark.parametrize("bank", BANKS)
-def test_locked(sandbox: Sandbox, bank: str) -> None:
-    sandbox.faults(bank, locked=True)
-    assert sandbox.token_request(bank).status_code in (400, 401, 403)
-    assert sandbox.stats(bank)["refused_logins"] == 1
-
-
 def test_refresh_tokens_can_be_short_lived(sandbox: Sandbox) -> None:
     sandbox.faults("kunacore", refresh_lifetime=0)
-    body = {"refreshToken": sandbox.token_request("kunacore").json()["data"]["refreshToken"]}
-    headers = {"merchant_id": sandbox.credentials["kunacore"]["extra"]["merchant_id"]}
-    answer = sandbox.client("kunacore").post("/v2/auth/refresh", json=body, headers=headers)
+    answer = sandbox.refresh("kunacore", sandbox.token_request("kunacore").json()["data"]["refreshToken"])
     assert answer.json()["errors"][0]["code"] == "REFRESH_TOKEN_EXPIRED"
     assert sandbox.stats("kunacore")["refresh_reuse"] == 0
 
 
-def _mbanq_headers(sandbox: Sandbox) -> dict[str, str]:
-    tenant = sandbox.credentials["mbanq"]["extra"]["tenant_id"]
-    return {"tenantId": tenant, "Authorization": f"Bearer {sandbox.token('mbanq')}"}
-
-
 def test_mbanq_users_differ(sandbox: Sandbox) -> None:
-    headers, client = _mbanq_headers(sandbox), sandbox.client("mbanq")
+    headers, client = sandbox.user_headers(), sandbox.client("mbanq")
     sandbox.faults("mbanq", second_factor=False, self_service=True)
     assert client.get("/v1/clients", headers=headers).status_code == 200
     user = client.get("/v1/userdetails", headers=headers).json()

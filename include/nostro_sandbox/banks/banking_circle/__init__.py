@@ -5,9 +5,12 @@ import ssl
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import date
+from functools import partial
+from html import escape
 from typing import Any
 
 from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
 
 from nostro_sandbox import credentials, tokens
 from nostro_sandbox.bank import Bank, Endpoint, Kind, Refused, Setup
@@ -84,6 +87,11 @@ class BankingCircle(Bank):
     def error(self, kind: Kind, status: int, message: str) -> Any:
         return rows.errors(str(status), message)
 
+    def address_refused(self, message: str) -> Response:
+        # The firewall before the bank speaks, not the bank.
+        page = f"<html><head><title>403 Forbidden</title></head><body><h1>403 Forbidden</h1><p>{escape(message)}</p>"
+        return HTMLResponse(page + "</body></html>", 403)
+
     async def _authorize(self, request: Request) -> Any:
         given = basic(request)
         if given is None:
@@ -92,7 +100,13 @@ class BankingCircle(Bank):
             raise Refused(401, rows.errors("401", "Wrong username or password"), ["refused_logins"])
         if self.faults.get("locked"):
             raise Refused(403, rows.errors("403", "The user is locked"), ["refused_logins"])
-        lifetime, now, thumbprint = self.lifetime(), int(self.now()), _thumbprint(request)
+        thumbprint = _thumbprint(request)
+        token, left = self.access_token(partial(self._new_token, thumbprint), bound=thumbprint)
+        # A duration, but as a string.
+        return {"access_token": token.value, "expires_in": self.stated_lifetime(trimmed(str(left)))}
+
+    def _new_token(self, thumbprint: str, lifetime: float) -> tokens.Token:
+        now = int(self.now())
         claims = {
             "iss": "https://nostro-sandbox.example/v2.0/",
             "exp": int(now + lifetime),
@@ -105,9 +119,7 @@ class BankingCircle(Bank):
             "jti": tokens.opaque(),
         }
         value = tokens.signed(claims, self.setup.pki.signing_key, "RS256")
-        token = self.access_tokens.issue(value, lifetime, bound=thumbprint)
-        # A duration, but as a string.
-        return {"access_token": token.value, "expires_in": self.stated_lifetime(trimmed(str(lifetime)))}
+        return self.access_tokens.issue(value, lifetime, bound=thumbprint)
 
     async def authenticate(self, request: Request) -> None:
         scheme, value = authorization(request)

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -88,7 +89,8 @@ class KunaCore(Bank):
         }
 
     def error(self, kind: Kind, status: int, message: str) -> Any:
-        return rows.errors("VALIDATION_ERROR" if status < 500 else "INTERNAL_ERROR", message)
+        codes = {403: "FORBIDDEN", 429: "TOO_MANY_REQUESTS"}
+        return rows.errors(codes.get(status, "VALIDATION_ERROR" if status < 500 else "INTERNAL_ERROR"), message)
 
     # Tokens
 
@@ -99,9 +101,12 @@ class KunaCore(Bank):
         wanted = (self.email, self.password, self.merchant_id)
         if (body["token"], body["password"], merchant_id) != wanted:
             raise Refused(401, rows.errors("UNAUTHORIZED", "Invalid credentials"), ["refused_logins"])
+        self._check_lock()
+        return self._granted(tokens.opaque())
+
+    def _check_lock(self) -> None:
         if self.faults.get("locked"):
             raise Refused(403, rows.errors("USER_BLOCKED", "User is blocked"), ["refused_logins"])
-        return self._granted(tokens.opaque())
 
     async def _refresh(self, request: Request) -> Any:
         body = await json_body(request)
@@ -109,24 +114,26 @@ class KunaCore(Bank):
         if require_header(request, "merchant_id") != self.merchant_id:
             raise Refused(401, rows.errors("UNAUTHORIZED", "Invalid merchant"), ["refused_logins"])
         require_fields(body, {"refreshToken": str})
-        token = self.refresh_tokens.find(body["refreshToken"])
-        if token is not None and token.used:
-            # Somebody holds a copy: nobody keeps the family.
-            self.stats.count("refresh_reuse")
-            self.refresh_tokens.revoke_family(token.family)
-            self.access_tokens.revoke_family(token.family)
-        if token is None or token.used or not token.alive:
+        self._check_lock()
+        token = self.usable_refresh_token(body["refreshToken"])
+        if token is None:
             raise Refused(401, rows.errors("REFRESH_TOKEN_EXPIRED", "Invalid token"))
         token.used = True
         return self._granted(token.family)
 
     def _granted(self, family: str) -> JsonObject:
-        now, key = self.now(), self.setup.pki.signing_key
-        lifetime = self.lifetime()
-        refresh_lifetime = float(self.faults.get("refresh_lifetime", _REFRESH_LIFETIME))
-        who = {"id": self.merchant_id, "fingerprint": family, "iat": int(now)}
+        access, _ = self.access_token(partial(self._new_token, family))
+        refresh = self._new_refresh_token(access.family)
+        # An instant, not a duration: the JWT's own.
+        expires = self.stated_lifetime(tokens.claims(access.value)["exp"])
+        return {"data": {"accessToken": access.value, "expiresIn": expires, "refreshToken": refresh.value}}
+
+    def _new_token(self, family: str, lifetime: float) -> tokens.Token:
+        now = self.now()
         claims = {
-            **who,
+            "id": self.merchant_id,
+            "fingerprint": family,
+            "iat": int(now),
             "email": self.email,
             "role": "Owner",
             "t": "u",
@@ -134,17 +141,19 @@ class KunaCore(Bank):
             "jwtId": tokens.opaque(),
             "exp": int(now + lifetime),
         }
-        renewal = {
-            **who,
+        return self.access_tokens.issue(tokens.signed(claims, self.setup.pki.signing_key, "RS256"), lifetime, family)
+
+    def _new_refresh_token(self, family: str) -> tokens.Token:
+        now, lifetime = self.now(), float(self.faults.get("refresh_lifetime", _REFRESH_LIFETIME))
+        claims = {
+            "id": self.merchant_id,
+            "fingerprint": family,
+            "iat": int(now),
             "sessionCreatedAt": int(now * 1000),
-            "exp": int(now + refresh_lifetime),
+            "exp": int(now + lifetime),
             "jwtId": tokens.opaque(),
         }
-        access = self.access_tokens.issue(tokens.signed(claims, key, "RS256"), lifetime, family)
-        refresh = self.refresh_tokens.issue(tokens.signed(renewal, key, "RS256"), refresh_lifetime, family)
-        # An instant, not a duration.
-        expires = self.stated_lifetime(int(now + lifetime))
-        return {"data": {"accessToken": access.value, "expiresIn": expires, "refreshToken": refresh.value}}
+        return self.refresh_tokens.issue(tokens.signed(claims, self.setup.pki.signing_key, "RS256"), lifetime, family)
 
     async def authenticate(self, request: Request) -> None:
         key = request.headers.get("api-key")

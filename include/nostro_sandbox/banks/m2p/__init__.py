@@ -103,7 +103,11 @@ class M2p(Bank):
         if wrong or self.faults.get("locked"):
             message = "The client is locked" if not wrong else "Invalid client credentials"
             raise Refused(401, rows.problem(401, message, "error.http.401"), ["refused_logins"])
-        lifetime, now = self.lifetime(), int(self.now())
+        token, left = self.access_token(self._new_token)
+        return {"access_token": token.value, "token_type": "Bearer", "expires_in": self.stated_seconds(left)}
+
+    def _new_token(self, lifetime: float) -> tokens.Token:
+        now = int(self.now())
         claims = {
             "sub": self.client_id,
             "tenant": self.tenant,
@@ -112,9 +116,7 @@ class M2p(Bank):
             "exp": int(now + lifetime),
             "jti": tokens.opaque(),
         }
-        token = self.access_tokens.issue(tokens.signed(claims, self.setup.pki.signing_key, "RS256"), lifetime)
-        expires_in = self.stated_lifetime(lifetime if lifetime % 1 else int(lifetime))
-        return {"access_token": token.value, "token_type": "Bearer", "expires_in": expires_in}
+        return self.access_tokens.issue(tokens.signed(claims, self.setup.pki.signing_key, "RS256"), lifetime)
 
     async def authenticate(self, request: Request) -> None:
         scheme, value = authorization(request)

@@ -122,10 +122,8 @@ class Mangopay(Bank):
         self._check_basic(request)
         if self._grant(await self._token_form(request)) != "client_credentials":
             raise WireError("The grant_type is not supported")
-        lifetime = self.lifetime()
-        token = self.access_tokens.issue(tokens.opaque(), lifetime)
-        expires_in = self.stated_lifetime(lifetime if lifetime % 1 else int(lifetime))
-        return {"access_token": token.value, "token_type": "bearer", "expires_in": expires_in}
+        token, left = self.access_token(lambda lifetime: self.access_tokens.issue(tokens.opaque(), lifetime))
+        return {"access_token": token.value, "token_type": "bearer", "expires_in": self.stated_seconds(left)}
 
     async def _token_form(self, request: Request) -> Mapping[str, Any]:
         # The bank's own Python SDK sends JSON text under the form's content type.

@@ -12,9 +12,9 @@ from nostro_sandbox.bank import Bank, Endpoint, Kind, Refused, Setup
 from nostro_sandbox.banks.mbanq import rows
 from nostro_sandbox.banks.mbanq.login import Login
 from nostro_sandbox.banks.mbanq.payments import Payments
-from nostro_sandbox.banks.mbanq.second_factor import METHODS, SecondFactor
+from nostro_sandbox.banks.mbanq.second_factor import CODE_LIFETIME, METHODS, TOKEN_LIFETIME, SecondFactor
 from nostro_sandbox.books import BOOK, CRDT, DBIT, FAIL, PDNG, Account
-from nostro_sandbox.faults import Check, flag
+from nostro_sandbox.faults import Check, flag, seconds
 from nostro_sandbox.history import History
 from nostro_sandbox.history import Kind as Sort
 from nostro_sandbox.payouts import Payout
@@ -54,6 +54,9 @@ class Mbanq(Bank):
         "revoke_second_factor": flag,
         "password_expired": flag,
         "self_service": flag,
+        "rotate_refresh": flag,  # a refresh token is for one use
+        "code_lifetime": seconds,  # of a code by e-mail or SMS
+        "second_factor_lifetime": seconds,  # of the token that a code is changed for
     }
 
     def __init__(self, setup: Setup) -> None:
@@ -177,25 +180,30 @@ class Mbanq(Bank):
         body = await json_body(request)
         require_fields(body, {"deliveryMethod": str}, {"extendedToken": bool})
         method = body["deliveryMethod"].upper()
-        if method not in ("EMAIL", "SMS") or method not in self._second_factor_methods():
-            raise WireError(f"No code can be sent by {method}")
+        if method not in METHODS:
+            raise WireError(f"There is no delivery method {method}")
+        if method == "TOTP" or method not in self._second_factor_methods():
+            message = f"The one-time password cannot be delivered by {method}"
+            raise Refused(403, rows.domain_rule_error(message, "error.msg.twofactor.otp.delivery.invalid"))
         self.stats.count("one_time_passwords")
-        lifetime = timedelta(seconds=self.second_factor.send(method))
-        now = self.stated_time()
-        return {"requestTime": rows.moment(now), "expirationTime": rows.moment(now + lifetime)}
+        lifetime, now = float(self.faults.get("code_lifetime", CODE_LIFETIME)), self.stated_time()
+        self.second_factor.send(method, lifetime)
+        until = now + timedelta(seconds=lifetime)
+        return {"requestTime": rows.moment(now), "expirationTime": rows.moment(until)}
 
     async def _validate(self, request: Request) -> Any:
         self.login.mode(request)
         body = await json_body(request)
         require_fields(body, {"token": str, "deliveryMethod": str})
         method = body["deliveryMethod"].upper()
-        self.stats.count("one_time_passwords")
+        self.stats.count("one_time_passwords", "validations")
         if method not in self._second_factor_methods() or not self.second_factor.accepts(method, body["token"]):
-            message = "The one-time password is not valid"
-            raise Refused(403, rows.fineract_error(403, message, "error.msg.twofactor.otp.token.invalid"))
-        token, lifetime = self.second_factor.grant()
-        now = self.stated_time()
-        until = now + timedelta(seconds=lifetime)
+            refusal = rows.domain_rule_error(
+                "The one-time password is not valid", "error.msg.twofactor.otp.token.invalid"
+            )
+            raise Refused(403, refusal, ["refused_codes"])
+        lifetime, now = float(self.faults.get("second_factor_lifetime", TOKEN_LIFETIME)), self.stated_time()
+        token, until = self.second_factor.grant(lifetime), now + timedelta(seconds=lifetime)
         # Neither says which zone it is in.
         return {"token": token, "validTo": f"{until:%Y-%m-%d %H:%M:%S}", "validFrom": f"{now:%Y-%m-%d %H:%M:%S}"}
 

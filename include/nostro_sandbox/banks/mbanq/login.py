@@ -1,5 +1,6 @@
 """Mbanq's logins: the password and refresh grants, and JWTs signed by the caller."""
 
+from functools import partial
 from typing import Any
 
 import jwt
@@ -44,7 +45,7 @@ class Login:
             return self._refreshed(form["refresh_token"])
         if (form["username"], form["password"]) != (self.username, self.password):
             raise self._refused_login(400, "invalid_grant", "Bad credentials")
-        return self._granted(self._new_refresh_token())
+        return self._granted(tokens.opaque())
 
     def _check_tenant(self, request: Request, login: bool) -> None:
         tenant = request.query_params.get("tenantIdentifier") or require_header(request, "tenantId")
@@ -57,21 +58,34 @@ class Login:
     def _refused_login(self, status: int, error: str, description: str) -> Refused:
         return Refused(status, {"error": error, "error_description": description}, ["refused_logins"])
 
-    def _new_refresh_token(self) -> tokens.Token:
+    def _new_refresh_token(self, family: str) -> tokens.Token:
         claims = {"sub": self.username, "isAccessToken": False, "jti": tokens.opaque()}
         lifetime = float(self._bank.faults.get("refresh_lifetime", _REFRESH_LIFETIME))
-        return self._bank.refresh_tokens.issue(tokens.signed(claims, self.jwt_secret, "HS512"), lifetime)
+        return self._bank.refresh_tokens.issue(tokens.signed(claims, self.jwt_secret, "HS512"), lifetime, family)
 
     def _refreshed(self, value: str) -> JsonObject:
         self._bank.stats.count("refreshes")
-        token = self._bank.refresh_tokens.find(value)
-        if token is None or not token.alive:
+        token = self._bank.usable_refresh_token(value)
+        if token is None:
             raise Refused(400, {"error": "invalid_grant", "error_description": "Invalid refresh token"})
+        if self._bank.faults.get("rotate_refresh"):
+            token.used = True
+            return self._granted(token.family)
         # Not rotated: the same one comes back.
-        return self._granted(token)
+        return self._granted(token.family, token)
 
-    def _granted(self, refresh_token: tokens.Token) -> JsonObject:
-        lifetime, now = self._bank.lifetime(), int(self._bank.now())
+    def _granted(self, family: str, refresh_token: tokens.Token | None = None) -> JsonObject:
+        token, left = self._bank.access_token(partial(self._new_token, family))
+        return {
+            "scope": "all",
+            "access_token": token.value,
+            "refresh_token": (refresh_token or self._new_refresh_token(token.family)).value,
+            "token_type": "bearer",
+            "expires_in": self._bank.stated_seconds(left),
+        }
+
+    def _new_token(self, family: str, lifetime: float) -> tokens.Token:
+        now = int(self._bank.now())
         claims = {
             "sub": self.username,
             "isAccessToken": True,
@@ -80,14 +94,7 @@ class Login:
             "exp": int(now + lifetime),
             "jti": tokens.opaque(),
         }
-        token = self._bank.access_tokens.issue(tokens.signed(claims, self.jwt_secret, "HS512"), lifetime)
-        return {
-            "scope": "all",
-            "access_token": token.value,
-            "refresh_token": refresh_token.value,
-            "token_type": "bearer",
-            "expires_in": self._bank.stated_lifetime(lifetime if lifetime % 1 else int(lifetime)),
-        }
+        return self._bank.access_tokens.issue(tokens.signed(claims, self.jwt_secret, "HS512"), lifetime, family)
 
     def mode(self, request: Request) -> str:
         """Who calls: "jwt" for the signed mode, else "bearer"."""

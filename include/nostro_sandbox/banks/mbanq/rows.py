@@ -107,6 +107,16 @@ def fineract_error(status: int, message: str, code: str) -> JsonObject:
     }
 
 
+def domain_rule_error(message: str, code: str) -> JsonObject:
+    """Fineract's answer to what it understood but does not allow: only the inner error says what that is."""
+    outer = {
+        "developerMessage": "Request was understood but caused a domain rule violation.",
+        "defaultUserMessage": "Errors contain reason for domain rule violation.",
+        "userMessageGlobalisationCode": "validation.msg.domain.rule.violation",
+    }
+    return {**fineract_error(403, message, code), **outer}
+
+
 def page(request: Request, items: Sequence[Any], row: Any = lambda item: item, size: int = 200) -> JsonObject:
     """One page; a limit of nothing or less means all."""
     offset, limit = query_int(request, "offset", 0, low=0), query_int(request, "limit", size)

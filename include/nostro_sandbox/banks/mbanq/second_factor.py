@@ -8,8 +8,8 @@ from nostro_sandbox import totp
 from nostro_sandbox.tokens import Tokens, opaque
 
 METHODS = ("EMAIL", "SMS", "TOTP")
-_CODE_LIFETIME = 300
-_TOKEN_LIFETIME = 86400
+CODE_LIFETIME = 300
+TOKEN_LIFETIME = 86400
 _LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
 
@@ -20,11 +20,10 @@ class SecondFactor:
         self._tokens = Tokens()
         self._used_steps: set[int] = set()
 
-    def send(self, method: str) -> int:
-        """Send a code; returns how many seconds it is good for."""
-        code = "".join(secrets.choice(_LETTERS) for _ in range(5))
-        self.deliveries.append({"delivery_method": method, "token": code, "sent_at": time.time(), "used": False})
-        return _CODE_LIFETIME
+    def send(self, method: str, lifetime: float) -> None:
+        code, now = "".join(secrets.choice(_LETTERS) for _ in range(5)), time.time()
+        sent = {"delivery_method": method, "token": code, "sent_at": now, "expires_at": now + lifetime, "used": False}
+        self.deliveries.append(sent)
 
     def accepts(self, method: str, code: str) -> bool:
         """Whether it is a right code; each counts once."""
@@ -38,16 +37,16 @@ class SecondFactor:
         return True
 
     def _accepts_sent(self, method: str, code: str) -> bool:
-        for sent in self.deliveries:
-            fresh = not sent["used"] and time.time() < sent["sent_at"] + _CODE_LIFETIME
+        # As at Fineract, a new code takes the place of the one before.
+        for sent in self.deliveries[-1:]:
+            fresh = not sent["used"] and time.time() < sent["expires_at"]
             if fresh and (sent["delivery_method"], sent["token"]) == (method, code.upper()):
                 sent["used"] = True
                 return True
         return False
 
-    def grant(self) -> tuple[str, int]:
-        """A token and how many seconds it is good for."""
-        return self._tokens.issue(opaque(), _TOKEN_LIFETIME).value, _TOKEN_LIFETIME
+    def grant(self, lifetime: float) -> str:
+        return self._tokens.issue(opaque(), lifetime).value
 
     def lets_in(self, value: str) -> bool:
         token = self._tokens.find(value)
