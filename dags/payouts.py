@@ -7,6 +7,7 @@ from airflow.sdk.bases.sensor import PokeReturnValue
 from airflow.sdk.exceptions import AirflowFailException
 
 from nostro.operators.approval import FourEyesApprovalOperator, check_four_eyes
+from nostro.retries import BankRetryPolicy
 
 
 def payout_of(plan: dict):
@@ -88,7 +89,7 @@ def payouts() -> None:
         response_timeout=timedelta(days=1),
     )
 
-    @task(retries=3, retry_delay=timedelta(minutes=1))
+    @task(retries=3, retry_delay=timedelta(minutes=1), retry_policy=BankRetryPolicy())
     def send(plan: dict, approval: dict) -> dict:
         from dataclasses import asdict
 

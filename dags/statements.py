@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from nostro import settings
 from nostro.assets import statement_asset
+from nostro.retries import BankRetryPolicy
 
 CONNECTIONS = settings.connections()
 DAY = {"type": ["null", "string"], "format": "date"}
@@ -21,7 +22,7 @@ DAY = {"type": ["null", "string"], "format": "date"}
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
-    default_args={"retries": 2, "retry_delay": timedelta(minutes=5)},
+    default_args={"retries": 2, "retry_delay": timedelta(minutes=5), "retry_policy": BankRetryPolicy()},
     params={
         "start_date": Param(None, title="From", description="First day; empty: yesterday.", **DAY),
         "end_date": Param(None, title="To", description="Last day; empty: yesterday.", **DAY),

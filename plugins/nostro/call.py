@@ -1,13 +1,14 @@
 """A call to a bank's API: the answer's JSON, or an error that says what to do."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import httpx
 
 from nostro import wire
+from nostro.clock import utc_now
 from nostro.errors import (
     BankError,
     NostroError,
@@ -27,6 +28,7 @@ class Caller:
     client: httpx.Client
     conn_id: str
     bank: str
+    now: Callable[[], datetime] = utc_now
 
     def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
         """The JSON at `path`. Raises BankError."""
@@ -83,7 +85,7 @@ class Caller:
         if response.is_success:
             return response
         shown = wire.operation(response.request)
-        at = wire.retry_at(response, datetime.now(UTC))
+        at = wire.retry_at(response, self.now())
         if status == httpx.codes.TOO_MANY_REQUESTS:
             raise self.error(Throttled, shown, "status 429, too many calls", "call less often", response, at)
         if response.is_server_error:

@@ -30,7 +30,7 @@ CONFIG: dict[str, Any] = {
             "store": _option(
                 "SQLAlchemy URL of nostro's own database, or 'none' for no shared store.",
                 DEFAULT_STORE,
-                "sqlite:////var/lib/airflow/nostro.db",
+                "postgresql://nostro:secret@db.example/nostro",
                 sensitive=True,
             ),
             "seal_keys": _option(

@@ -10,7 +10,7 @@ import httpx
 
 from nostro.errors import ConfigurationError
 
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 # What signs, addresses or guards a request is nostro's to set; a header by hand would go unnoticed for years.
 _RESERVED = frozenset(
@@ -120,7 +120,7 @@ class BankConnection:
             raise self.error(name, "it is not an address", advice)
         if parts.scheme not in ("https", "http"):
             raise self.error(name, "its scheme is not https", advice)
-        if parts.scheme == "http" and parts.host not in _LOOPBACK:
+        if parts.scheme == "http" and parts.host not in LOOPBACK:
             raise self.error(name, "it is plain http, which would send secrets in clear", "write https://")
         return f"{parts.scheme}://{parts.netloc.decode('ascii')}"
 

@@ -6,10 +6,13 @@ NostroError
 │   └── CertificateError          a certificate or key cannot be used                             fail
 ├── AuthError
 │   ├── CredentialsRefused        the bank knows the request and says no                          fail
+│   │   └── CodeRefused           the same of a second factor's code                              fail
 │   ├── AccountLocked             too many refused logins                                         ask
 │   ├── PasswordExpired           a person has to set a new one at the bank                       ask
-│   ├── SecondFactorDue           a code is due that no task can make                             ask
-│   ├── TokenEndpointUnavailable  outage, throttling, no network                                  retry
+│   ├── AddressRefused            not the credentials, but where they come from                   ask
+│   ├── SecondFactorDue           a code is due that no task can make                             park
+│   ├── TokenEndpointUnavailable  outage, no network, no answer                                   retry
+│   │   └── LoginsThrottled       too many token requests                                         retry
 │   ├── LeaseTimeout              another worker holds the login for too long                     retry
 │   ├── NoTokenInThisMode         Basic, API key and signed JWT have none                         fail
 │   └── SealBroken                a sealed token does not open with this process's keys           fail
@@ -21,6 +24,7 @@ NostroError
 │   ├── UserActionPending         the account's owner has to confirm at the bank                  ask
 │   ├── UnexpectedAnswer          does not fit the bank's documents                               fail
 │   └── OutcomeUnknown            a payout may or may not exist; ask for its status               retry
+├── StoreUnavailable              nostro's database cannot be reached just now                    retry
 ├── OriginRefused                 a signed request was about to leave for another host            fail
 └── PayoutConflict                the same end_to_end_id with other content                       fail
 
@@ -39,23 +43,32 @@ class NostroError(Exception):
 
     `remedy` says what should happen to the task: `fail` at once, `retry` (at `retry_at`, if that is set), `park` until
     something outside arrives, or `ask` a person. `retry_at` is an aware datetime or None. `fields` are what the message
-    was made from.
+    was made from: text, numbers or None.
+
+    A `final` error is about the credentials: to ask again with them can only do harm, so nobody does until the
+    connection changes or a person says so; one that is `this_machine_only` holds nobody else up. `held_since` is set on
+    an error that is raised without a request, for one that was made then.
     """
 
     template: ClassVar[str] = "{reason}"
-    remedy: ClassVar[Remedy] = "fail"
+    remedy: Remedy = "fail"
+    final: ClassVar[bool] = False
+    this_machine_only: ClassVar[bool] = False
+    held_since: datetime | None = None
 
     def __init__(self, *, retry_at: datetime | None = None, **fields: Any) -> None:
-        super().__init__(self.template.format(**fields))
+        Exception.__init__(self, self.template.format(**fields))
         self.retry_at = retry_at
         self.fields = fields
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self.retry_at, self.fields)
+        return _rebuild, (type(self), self.__dict__)
 
 
-def _rebuild(cls: type[NostroError], retry_at: datetime | None, fields: dict[str, Any]) -> NostroError:
-    return cls(retry_at=retry_at, **fields)
+def _rebuild(cls: type[NostroError], state: dict[str, Any]) -> NostroError:
+    error = cls(retry_at=state["retry_at"], **state["fields"])
+    error.__dict__.update(state)
+    return error
 
 
 class ConfigurationError(NostroError):
@@ -71,16 +84,33 @@ class CertificateError(ConfigurationError):
 
 
 class AuthError(NostroError):
-    pass
+    """No token. What went wrong is kept for the whole fleet."""
+
+    def __str__(self) -> str:
+        if self.held_since is None:
+            return super().__str__()
+        return (
+            f"{super().__str__()} That was on {self.held_since:%Y-%m-%d at %H:%M:%S} UTC, and nobody has tried since: "
+            "correct the connection, or let one try pass by Test connection or by "
+            f"`airflow nostro unlock {self.fields['conn_id']}`."
+        )
 
 
 class CredentialsRefused(AuthError):
-    template = "Connection '{conn_id}': {bank} refused the credentials ({code}); check {fields_to_check}."
+    template = "Connection '{conn_id}': {bank} at {host} refused the credentials ({code}); check {fields_to_check}."
+    final = True
+
+
+class CodeRefused(CredentialsRefused):
+    pass
 
 
 class AccountLocked(AuthError):
-    template = "Connection '{conn_id}': {bank} has locked this access after too many refused logins; {advice}."
+    template = (
+        "Connection '{conn_id}': {bank} at {host} has locked this access after too many refused logins; {advice}."
+    )
     remedy = "ask"
+    final = True
 
 
 class PasswordExpired(AuthError):
@@ -89,16 +119,32 @@ class PasswordExpired(AuthError):
         "set a new one at the bank and enter it in the field 'password'."
     )
     remedy = "ask"
+    final = True
+
+
+class AddressRefused(AuthError):
+    template = (
+        "Connection '{conn_id}': {bank} at {host} refuses whoever asks from here ({code}), whatever the credentials; "
+        "{advice}."
+    )
+    remedy = "ask"
+    this_machine_only = True
 
 
 class SecondFactorDue(AuthError):
+    remedy: Remedy = "park"
     template = "Connection '{conn_id}': {bank} asks for a second factor and {reason}; {advice}."
-    remedy = "ask"
 
 
 class TokenEndpointUnavailable(AuthError):
+    """`fields["acted"]`: whether the bank may have acted on the request; a refresh token may then be used up."""
+
     template = "Connection '{conn_id}': {bank}'s token endpoint at {host} gave no token ({reason}); {advice}."
     remedy = "retry"
+
+
+class LoginsThrottled(TokenEndpointUnavailable):
+    pass
 
 
 class LeaseTimeout(AuthError):
@@ -115,6 +161,11 @@ class NoTokenInThisMode(AuthError):
 
 class SealBroken(AuthError):
     template = "{what} cannot be opened with the seal keys of this process; {advice}."
+
+
+class StoreUnavailable(NostroError):
+    template = "nostro's database {where} cannot be used: {reason}; {advice}."
+    remedy = "retry"
 
 
 class BankError(NostroError):

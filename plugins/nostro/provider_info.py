@@ -17,5 +17,6 @@ def get_provider_info() -> dict[str, Any]:
         + ": each bank's authentication behind one hook.",
         "versions": [__version__],
         "connection-types": [bank.as_connection_type() for bank in banks],
+        "cli": ["nostro.cli.definition.get_nostro_commands"],
         "config": CONFIG,
     }

@@ -9,10 +9,12 @@ import email.utils
 import json
 import logging
 import re
+import socket
 import ssl
+import threading
 import time
-from collections.abc import AsyncGenerator, Generator, Iterable, Iterator, Mapping
-from contextlib import aclosing, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -22,11 +24,15 @@ from typing import Any, NoReturn
 import httpx
 
 from nostro import __version__
+from nostro.connection import LOOPBACK
 from nostro.errors import CertificateError, ConfigurationError, OriginRefused
 
 log = logging.getLogger(__name__)
 
-TOKEN_TIMEOUT = 30.0
+TOKEN_SECONDS = 30.0
+_CONNECT_SECONDS = 10.0
+_LONGEST_TOKEN_ANSWER = 1_048_576
+_SANDBOXES = re.compile(r"(^|[.-])(\w*sandbox|uat|test|testing|staging|stage|demo|dev)([.-]|$)")
 # The alerts by which a server says so (RFC 8446 6.2): bad certificate, certificate required, unknown CA, ...
 _ABOUT_CERTIFICATES = re.compile(r"alert .*(certificate|unknown ca)")
 _UUID = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
@@ -43,23 +49,52 @@ class Line:
     tls: ssl.SSLContext | None = None
 
 
-def client(line: Line, auth: httpx.Auth | None = None) -> httpx.Client:
-    def guard(request: httpx.Request) -> None:
-        _guard(line, request, login=auth is None)
+class BankClient(httpx.Client):
+    """Sends to one origin. A request to another is refused before anybody logs in for it; no redirect is followed,
+    whoever asks for it, as it would carry the credentials along.
+    """
 
+    def __init__(self, line: Line, **options: Any) -> None:
+        super().__init__(**options)
+        self._check = _check(line, login=self.auth is None)
+
+    def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
+        self._check(request)
+        options["follow_redirects"] = False
+        if not log.isEnabledFor(logging.DEBUG):
+            return super().send(request, **options)
+        began = time.monotonic()
+        response = super().send(request, **options)
+        _tell(response, time.monotonic() - began)
+        return response
+
+
+class AsyncBankClient(httpx.AsyncClient):
+    """The same for a running event loop."""
+
+    def __init__(self, line: Line, **options: Any) -> None:
+        super().__init__(**options)
+        self._check = _check(line, login=self.auth is None)
+
+    async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
+        self._check(request)
+        options["follow_redirects"] = False
+        began = time.monotonic()
+        response = await super().send(request, **options)
+        if log.isEnabledFor(logging.DEBUG):
+            _tell(response, time.monotonic() - began)
+        return response
+
+
+def client(line: Line, auth: httpx.Auth | None = None) -> BankClient:
+    """A client for `line`. Without `auth` it is one for logins: what it is answered may be a token."""
     with _usable_proxy(line):
-        return httpx.Client(event_hooks={"request": [guard], "response": [_watch]}, **_options(line, auth))
+        return BankClient(line, **_options(line, auth))
 
 
-def async_client(line: Line, auth: httpx.Auth | None = None) -> httpx.AsyncClient:
-    async def guard(request: httpx.Request) -> None:
-        _guard(line, request, login=auth is None)
-
-    async def watch(response: httpx.Response) -> None:
-        _watch(response)
-
+def async_client(line: Line, auth: httpx.Auth | None = None) -> AsyncBankClient:
     with _usable_proxy(line):
-        return httpx.AsyncClient(event_hooks={"request": [guard], "response": [watch]}, **_options(line, auth))
+        return AsyncBankClient(line, **_options(line, auth))
 
 
 @contextmanager
@@ -79,11 +114,10 @@ def _usable_proxy(line: Line) -> Iterator[None]:
 def _options(line: Line, auth: httpx.Auth | None) -> dict[str, Any]:
     return {
         "base_url": line.origin,
-        "auth": _Bound(line, auth) if auth else None,
+        "auth": auth,
         "timeout": line.timeout,
         "headers": {"User-Agent": f"airflow-provider-nostro/{__version__}", **line.headers},
         "verify": line.tls or _default_tls(),
-        "follow_redirects": False,
         # Plain http is for loopback only, and must not leave the machine by way of a proxy.
         "trust_env": line.origin.startswith("https:"),
     }
@@ -95,51 +129,89 @@ def _default_tls() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-class _Bound(httpx.Auth):
-    """An auth that signs for one line only: a request to another origin is refused before anybody logs in for it."""
+def _check(line: Line, *, login: bool) -> Callable[[httpx.Request], None]:
+    own = httpx.URL(line.origin)
+    scheme, host, port = own.raw_scheme, own.raw_host, own.port  # read once, as this runs with each request
 
-    def __init__(self, line: Line, auth: httpx.Auth) -> None:
-        self._line, self._auth = line, auth
+    def check(request: httpx.Request) -> None:
+        url = request.url
+        if url.raw_host != host or url.port != port or url.raw_scheme != scheme:
+            raise OriginRefused(conn_id=line.conn_id, origin=line.origin, other=f"{url.scheme}://{url.host}")
+        if login:
+            request.extensions["nostro.login"] = True
 
-    def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        _refuse_foreign(self._line, request)
-        yield from self._auth.sync_auth_flow(request)
-
-    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        _refuse_foreign(self._line, request)
-        async with aclosing(self._auth.async_auth_flow(request)) as flow:
-            outgoing = await anext(flow)
-            while True:
-                response = yield outgoing
-                try:
-                    outgoing = await flow.asend(response)
-                except StopAsyncIteration:
-                    return
+    return check
 
 
-def _guard(line: Line, request: httpx.Request, *, login: bool) -> None:
-    """httpx calls this for each request that leaves, a redirect's next one included."""
-    _refuse_foreign(line, request)
-    request.extensions["nostro.sent_at"] = time.monotonic()
-    request.extensions["nostro.login"] = login
-
-
-def _refuse_foreign(line: Line, request: httpx.Request) -> None:
-    if _origin(request.url) != _origin(httpx.URL(line.origin)):
-        other = f"{request.url.scheme}://{request.url.host}"
-        raise OriginRefused(conn_id=line.conn_id, origin=line.origin, other=other)
-
-
-def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
-    return url.scheme, url.host, url.port
-
-
-def _watch(response: httpx.Response) -> None:
-    if log.isEnabledFor(logging.DEBUG):
-        request = response.request
-        milliseconds = (time.monotonic() - request.extensions["nostro.sent_at"]) * 1000
-        shown = (request.method, request.url.path, response.status_code, milliseconds, request_id(response))
+def _tell(response: httpx.Response, seconds: float) -> None:
+    """One line for each request that left: one that was refused and signed anew is in the history."""
+    for answer in (*response.history, response):
+        took = seconds if answer is response else answer.elapsed.total_seconds()
+        shown = (answer.request.method, answer.request.url.path, answer.status_code, took * 1000, request_id(answer))
         log.debug("%s %s -> %d in %.0f ms, request id %s", *shown)
+
+
+def exchange(client: httpx.Client, method: str, path: str, seconds: float, **request: Any) -> httpx.Response:
+    """One request and its whole answer. Raises httpx.HTTPError, also for an answer that drips, or has no end."""
+    timeout = httpx.Timeout(seconds, connect=min(seconds, _CONNECT_SECONDS))
+    content = bytearray()
+    with (
+        _cut_off(seconds) as extensions,
+        client.stream(method, path, timeout=timeout, extensions=extensions, **request) as response,
+    ):
+        for chunk in response.iter_bytes():
+            content += chunk
+            if len(content) > _LONGEST_TOKEN_ANSWER:
+                raise httpx.ReadError("too long", request=response.request)
+    headers = [(name, value) for name, value in response.headers.multi_items() if name != "content-encoding"]
+    return httpx.Response(response.status_code, headers=headers, content=bytes(content), request=response.request)
+
+
+@contextmanager
+def _cut_off(seconds: float) -> Iterator[dict[str, Any]]:
+    """Extensions of a request whose connection is cut after `seconds`.
+
+    httpx's own time-out is for each read; who drips byte by byte would hold the lease on a login for hours.
+    """
+    streams: list[Any] = []
+    late = threading.Event()
+
+    def note(event: str, info: Mapping[str, Any]) -> None:
+        if event.endswith(("connect_tcp.complete", "start_tls.complete")):
+            streams.append(info["return_value"])
+            if late.is_set():
+                cut()
+
+    def cut() -> None:
+        late.set()
+        for stream in streams:
+            with suppress(OSError):  # it may have ended by itself
+                socket.socket.shutdown(stream.get_extra_info("socket"), socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield {"trace": note}
+    except httpx.HTTPError as error:
+        if late.is_set() and not never_sent(error):
+            raise httpx.ReadTimeout("too slow", request=error.request) from None
+        raise
+    finally:
+        timer.cancel()
+
+
+def never_sent(error: httpx.HTTPError) -> bool:
+    """Whether the request has surely not reached the bank."""
+    return isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError)
+
+
+def environment(origin: str) -> str:
+    """Which of a bank's environments `origin` is, by its name, for people who mixed them up."""
+    host = httpx.URL(origin).host
+    if host in LOOPBACK:
+        return "this machine"
+    return "sandbox" if _SANDBOXES.search(host) else "production"
 
 
 def request_id(response: httpx.Response) -> str:

@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 import jwt
 import pytest
 from airflow.sdk import BaseHook
+from airflow.sdk.exceptions import AirflowRescheduleException
 
+from nostro.auth.grant import Grant
 from nostro.errors import CredentialsRefused, PasswordExpired, SecondFactorDue
 
 CASE = {
@@ -62,9 +64,10 @@ def test_the_second_factor_is_verified_once_by_totp(hook, sandbox, new_process):
 def test_restricted_means_verify_again_not_log_in_again(hook, sandbox):
     """And the code that was used is not sent a second time: the next one is awaited, here on a clock that jumps."""
     clock = Clock()
-    source = hook.access.auth.second_factor
-    endpoint = replace(source.grant.endpoint, now=clock.now)
-    source.grant = replace(source.grant, endpoint=endpoint, sleep=clock.sleep)
+    source = hook.access.second_factor
+    factor = source.grant.login.__self__
+    endpoint = replace(factor.endpoint, now=clock.now)
+    source.grant = Grant(replace(factor, endpoint=endpoint, sleep=clock.sleep).verify)
     assert read(hook).is_success
     sandbox.faults({"mbanq": {"revoke_second_factor": True}})
     assert read(hook).is_success
@@ -86,12 +89,79 @@ class Clock:
         return datetime.now(UTC) + timedelta(seconds=sum(self.slept))
 
 
-def test_a_code_by_email_needs_a_person_and_none_is_sent(set_connection, sandbox):
-    hook = BaseHook.get_hook(set_connection("mbanq", extra={"totp_secret": "", "otp_delivery_method": "EMAIL"}))
-    with pytest.raises(SecondFactorDue, match=r"mbanq_default.*EMAIL.*totp_secret") as caught:
+@pytest.fixture(params=["EMAIL", "SMS"])
+def by_person(request, set_connection, sandbox):
+    """Opens the hook of a user whose codes come to a person, as each new task does."""
+    sandbox.faults({"mbanq": {"second_factor": [request.param]}})
+    conn_id = set_connection("mbanq", extra={"totp_secret": "", "otp_delivery_method": request.param})
+    return lambda: BaseHook.get_hook(conn_id)
+
+
+def due(hook) -> SecondFactorDue:
+    with pytest.raises(SecondFactorDue) as caught:
         read(hook)
-    assert caught.value.remedy == "ask"
-    assert stats(sandbox)["one_time_passwords"] == 0
+    return caught.value
+
+
+def hand_in(hook, code: str) -> None:
+    source = hook.access.second_factor
+    source.cache.codes.hand_in(source.account, code, datetime.now(UTC) + timedelta(minutes=5))
+
+
+def delivered(sandbox) -> list[str]:
+    return [sent["token"] for sent in sandbox.truth()["mbanq"]["one_time_passwords"]]
+
+
+def test_a_task_that_needs_a_code_is_parked_and_one_code_is_sent(by_person, sandbox, new_process):
+    """However many tasks wait for it, and in whatever process; each looks again half a minute later."""
+    for _ in range(3):
+        new_process()
+        error = due(by_person())
+        assert error.remedy == "park"
+        assert isinstance(error, AirflowRescheduleException)
+        assert timedelta(seconds=20) < error.reschedule_date - datetime.now(UTC) <= timedelta(seconds=30)
+        assert "airflow nostro code mbanq_default" in str(error)
+    assert len(delivered(sandbox)) == 1
+    assert (stats(sandbox)["one_time_passwords"], stats(sandbox)["validations"]) == (1, 0)
+    assert stats(sandbox)["token_requests"] == 1
+
+
+def test_once_the_code_is_handed_in_the_calls_go_on(by_person, sandbox, new_process):
+    """The next task uses it, once; all others have what it brought."""
+    due(by_person())
+    (code,) = delivered(sandbox)
+    hand_in(by_person(), code)
+    for _ in range(3):
+        new_process()
+        assert read(by_person()).is_success
+    assert (stats(sandbox)["one_time_passwords"], stats(sandbox)["validations"]) == (2, 1)
+    assert stats(sandbox)["token_requests"] == 1
+
+
+def test_a_wrong_code_parks_again(by_person, sandbox, new_process):
+    """It is shown to the bank once, no other one is sent for it, and the right one still counts."""
+    due(by_person())
+    hand_in(by_person(), "00000")
+    for _ in range(2):
+        new_process()
+        assert due(by_person()).remedy == "park"
+    assert (len(delivered(sandbox)), stats(sandbox)["refused_codes"]) == (1, 1)
+    hand_in(by_person(), delivered(sandbox)[0])
+    assert read(by_person()).is_success
+
+
+def test_after_a_day_without_a_code_a_person_is_asked_for(by_person, sandbox):
+    """The task fails then, instead of being parked for ever, and no other code is sent."""
+    hook = by_person()
+    due(hook)
+    source = hook.access.second_factor
+    factor = source.grant.login.__self__
+    tomorrow = replace(factor.endpoint, now=lambda: datetime.now(UTC) + timedelta(days=1))
+    source.grant = Grant(replace(factor, endpoint=tomorrow).verify)
+    error = due(hook)
+    assert (error.remedy, error.retry_at) == ("ask", None)
+    assert not isinstance(error, AirflowRescheduleException)
+    assert len(delivered(sandbox)) == 1
 
 
 def test_a_wrong_totp_secret_is_told_from_a_wrong_password(set_connection):

@@ -1,16 +1,17 @@
-"""What the unit tests share: a clock that moves when told to, tokens, a store in memory, keys, certificates."""
+"""What the unit tests share: a clock that moves when told to, keys, tokens, databases, a bank in this process."""
 
 import base64
 import json
+import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -25,16 +26,19 @@ from cryptography.x509.oid import NameOID
 from hypothesis import settings
 
 from nostro.auth.cache import TokenCache
+from nostro.auth.grant import Grant
 from nostro.auth.seal import Seal
-from nostro.auth.store import NoStore
 from nostro.auth.tokens import Token
 from nostro.call import Caller
 from nostro.connection import BankConnection
+from nostro.database import open_database
+from nostro.database.database import Database
 
 # A busy machine is no failure; all else stays as the profile in force has it.
 settings.register_profile("no deadline", parent=settings(), deadline=None)
 settings.load_profile("no deadline")
 
+BOUND = 10  # seconds that a test waits at most for a thread
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KEYS = tuple(base64.urlsafe_b64encode(bytes([n]) * 32).decode() for n in (1, 2, 3))
 
@@ -55,6 +59,12 @@ class Clock:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+@pytest.fixture(scope="session")
+def new_clock() -> Callable[[], Clock]:
+    """For tests that begin anew many times."""
+    return Clock
 
 
 @pytest.fixture(scope="session")
@@ -82,49 +92,39 @@ def token_of() -> Callable[..., Token]:
 
 
 @dataclass
-class MemoryStore:
-    """A store that a test can look into, and play the other workers of."""
-
-    rows: dict[str, Token] = field(default_factory=dict)
-    loads: int = 0
-    leases: list[float] = field(default_factory=list)
-    lease_free: bool = True
-    while_waiting: Callable[[], None] = lambda: None
-
-    def load(self, identities: Any) -> Token | None:
-        self.loads += 1
-        return next((self.rows[i] for i in identities if i in self.rows), None)
-
-    def save(self, identities: Any, token: Token, *, replaces: int) -> Token:
-        self.rows[identities[0]] = replace(token, generation=replaces + 1)
-        return self.rows[identities[0]]
-
-    @contextmanager
-    def lease(self, identity: str, wait_seconds: float) -> Iterator[bool]:
-        self.leases.append(wait_seconds)
-        self.while_waiting()
-        yield self.lease_free
-
-
-@pytest.fixture
-def memory_store() -> MemoryStore:
-    return MemoryStore()
-
-
-@dataclass
 class Mint:
-    """A grant that counts: tok-1, tok-2, ... by the clock, or an error while `fails` is set."""
+    """A grant that counts: tok-1, tok-2, ... by the clock, or an error while `fails` is set.
+
+    `asked` has the refresh token of each request, None for a login. If it `rotates`, refresh tokens are for one use:
+    r-1, r-2, ... `meanwhile` is what happens while the bank is asked.
+    """
 
     clock: Clock
     token_of: Callable[..., Token]
-    asked: list[Token | None] = field(default_factory=list)
-    fails: Exception | None = None
+    asked: list[str | None] = field(default_factory=list)
+    fails: BaseException | None = None
+    refresh_fails: BaseException | None = None
+    rotates: bool = False
+    meanwhile: Callable[[], None] = lambda: None
 
-    def __call__(self, previous: Token | None) -> Token:
-        self.asked.append(previous)
-        if self.fails:
-            raise self.fails
-        return self.token_of(f"tok-{len(self.asked)}", self.clock())
+    @property
+    def grant(self) -> Grant:
+        return Grant(self.login, self.refresh if self.rotates else None)
+
+    def login(self) -> Token:
+        return self._made(None)
+
+    def refresh(self, previous: Token) -> Token:
+        return self._made(previous.refresh_token)
+
+    def _made(self, refresh_token: str | None) -> Token:
+        self.asked.append(refresh_token)
+        count = len(self.asked)
+        self.meanwhile()
+        fails = self.refresh_fails if refresh_token and self.refresh_fails else self.fails
+        if fails:
+            raise fails
+        return self.token_of(f"tok-{count}", self.clock(), refresh_token=f"r-{count}" if self.rotates else None)
 
 
 @pytest.fixture
@@ -134,14 +134,107 @@ def mint(clock: Clock, token_of: Callable[..., Token]) -> Mint:
 
 @pytest.fixture
 def process_tokens(clock: Clock, seal: Seal) -> Callable[[], TokenCache]:
-    """A token cache without a shared store, for a bank's `access`."""
-    cache = TokenCache(NoStore(), seal, now=clock)
+    """The token cache of a process by itself, which renews as it goes."""
+    cache = TokenCache(open_database("none"), seal, now=clock, beside=lambda work, name: work())
     return lambda: cache
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> Iterator[str]:
+    """A database of PostgreSQL's; where there is no PostgreSQL the tests that want one say so."""
+    from postgresql import database
+
+    with database("unit") as url:
+        yield url
+
+
+@pytest.fixture
+def empty_postgresql(postgresql_url: str) -> str:
+    """The same, without tables."""
+    engine = sa.create_engine(postgresql_url, poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP SCHEMA public CASCADE")
+        connection.exec_driver_sql("CREATE SCHEMA public")
+    return postgresql_url
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Database]:
+    """Open one new database, again and again, as each process of a fleet does; memory is one process's."""
+    if request.param == "memory":
+        database = open_database("none")
+        return lambda: database
+    if request.param == "postgresql":
+        url = request.getfixturevalue("empty_postgresql")
+    else:
+        url = f"sqlite:///{tmp_path / 'sub' / 'nostro.db'}"
+    return lambda: open_database(url)
+
+
+@pytest.fixture(scope="session")
+def at_once() -> Callable[..., list[Any]]:
+    """What `work` gave, or raised, in each of `count` threads that begin together."""
+
+    def run(count: int, work: Callable[[], Any]) -> list[Any]:
+        begin, outcomes = threading.Barrier(count), []
+
+        def one() -> None:
+            begin.wait(BOUND)
+            try:
+                outcomes.append(work())
+            except Exception as error:  # noqa: BLE001 (the test looks at it)
+                outcomes.append(error)
+
+        threads = [threading.Thread(target=one) for _ in range(count)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(BOUND)
+        return outcomes
+
+    return run
+
+
+@dataclass
+class Bank:
+    """A bank in this process: what it was asked, and what it answers, one after the other, the last one for ever.
+
+    An answer is a response, an error to raise, or a function from the request to either.
+    """
+
+    asked: list[httpx.Request] = field(default_factory=list)
+    answers: list[Any] = field(default_factory=list)
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        request.read()
+        self.asked.append(request)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        answer = answer(request) if callable(answer) else answer
+        if isinstance(answer, Exception):
+            raise answer
+        try:
+            content = httpx.ByteStream(answer.content)
+        except httpx.ResponseNotRead:
+            return answer
+        return httpx.Response(answer.status_code, headers=answer.headers, stream=content)
+
+    @property
+    def said(self) -> list[Any]:
+        """The JSON of each request."""
+        return [json.loads(request.content) for request in self.asked]
+
+
+@pytest.fixture
+def bank(monkeypatch: pytest.MonkeyPatch) -> Bank:
+    """All that leaves by httpx goes to this bank, and nothing to a network."""
+    bank = Bank()
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", lambda transport, request: bank(request))
+    return bank
 
 
 @dataclass(frozen=True)
 class Issued:
-    """A self-signed certificate and its key in each form that people have them."""
+    """A certificate and its key in each form that people have them."""
 
     certificate: x509.Certificate
     key: Any
@@ -154,22 +247,29 @@ class Issued:
         encryption = BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
         return str(self.key.private_bytes(Encoding.PEM, form, encryption).decode())
 
-    def p12(self, passphrase: str = "") -> str:
+    def p12(self, passphrase: str = "", others: list[x509.Certificate] | None = None) -> str:
         encryption = BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
-        data = pkcs12.serialize_key_and_certificates(b"nostro", self.key, self.certificate, None, encryption)
+        data = pkcs12.serialize_key_and_certificates(b"nostro", self.key, self.certificate, others, encryption)
         return base64.b64encode(data).decode()
 
 
 @pytest.fixture(scope="session")
 def issue() -> Callable[..., Issued]:
-    """Issue a certificate, by default with a new EC key and good for the years around now."""
+    """Issue a certificate, by default self-signed, with a new EC key, and good for the years around now."""
 
-    def make(key: Any = None, begin: datetime = datetime(2020, 1, 1), end: datetime = datetime(2090, 1, 1)) -> Issued:
+    def make(
+        key: Any = None,
+        begin: datetime = datetime(2020, 1, 1),
+        end: datetime = datetime(2090, 1, 1),
+        name: str = "nostro",
+        by: Issued | None = None,
+    ) -> Issued:
         key = key or ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "nostro")])
-        builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        builder = x509.CertificateBuilder().subject_name(subject).public_key(key.public_key())
+        builder = builder.issuer_name(by.certificate.subject if by else subject)
         builder = builder.serial_number(7).not_valid_before(begin).not_valid_after(end)
-        return Issued(builder.sign(key, hashes.SHA256()), key)
+        return Issued(builder.sign(by.key if by else key, hashes.SHA256()), key)
 
     return make
 

@@ -1,5 +1,11 @@
+import gzip
+import itertools
 import logging
+import socket
 import ssl
+import threading
+import time
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -133,6 +139,137 @@ def test_failures_are_told_in_our_own_words(error, words):
     assert "pw" not in told
 
 
+def streamed(chunks, headers=None) -> httpx.Response:
+    class Stream(httpx.SyncByteStream):
+        def __iter__(self):
+            yield from chunks
+
+    return httpx.Response(200, headers=headers, stream=Stream())
+
+
+def exchanged(seconds: float = 30.0, **request) -> httpx.Response:
+    with wire.client(LINE) as client:
+        return wire.exchange(client, "POST", "/token", seconds, **request)
+
+
+def test_an_exchange_gives_the_whole_answer(bank):
+    """As it came, unpacked, with its status and headers, and the request that it is the answer to."""
+    packed = gzip.compress(b'{"access_token": "t"}')
+    bank.answers = [streamed([packed[:9], packed[9:]], {"Content-Encoding": "gzip", "Date": "x"})]
+    response = exchanged(json={"grant": "x"})
+    assert (response.status_code, response.json(), response.headers["date"]) == (200, {"access_token": "t"}, "x")
+    assert response.request.content == b'{"grant":"x"}'
+    assert len(bank.asked) == 1
+
+
+@pytest.mark.parametrize("size", [0, 1024 * 1024])
+def test_an_answer_may_be_empty_or_long(bank, size):
+    """Up to the longest that any token is."""
+    bank.answers = [streamed([b"x" * size])]
+    assert len(exchanged().content) == size
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"
+
+
+@pytest.fixture
+def dripping():
+    """A server that answers, after `first`, a byte each few milliseconds, for a third of a second; gives its origin."""
+    with socket.create_server(("127.0.0.1", 0)) as server, ExitStack() as after:
+
+        def drip(first: bytes) -> None:
+            connection, _ = server.accept()
+            with connection, suppress(OSError):
+                connection.sendall(first)
+                for _ in range(60):
+                    connection.send(b"x")
+                    over.wait(0.005)
+
+        def serve(first: bytes) -> wire.Line:
+            thread = threading.Thread(target=drip, args=(first,))
+            thread.start()
+            after.callback(thread.join, 10)
+            after.callback(over.set)
+            return wire.Line("c1", f"http://127.0.0.1:{server.getsockname()[1]}", 30.0)
+
+        over = threading.Event()
+        yield serve
+
+
+def seconds_until_cut_off(line: wire.Line, seconds: float) -> float:
+    began = time.monotonic()
+    with wire.client(line) as client, pytest.raises(httpx.ReadTimeout):
+        wire.exchange(client, "POST", "/token", seconds)
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize("first", [b"HTTP/1.1 200 OK\r\nX: ", HEAD], ids=["head", "body"])
+def test_an_answer_that_drips_is_cut_off(dripping, first):
+    """Head or body, however often a byte comes: others wait for the lease on this login."""
+    assert seconds_until_cut_off(dripping(first), 0.05) < 0.2
+
+
+def test_an_answer_that_drips_after_a_late_connection_is_cut_off(dripping, monkeypatch):
+    """A name may have several addresses, each with a time-out of its own, before one of them answers."""
+    connect = socket.create_connection
+
+    def late(*args, **more) -> socket.socket:
+        threading.Event().wait(0.1)
+        return connect(*args, **more)
+
+    monkeypatch.setattr(socket, "create_connection", late)
+    assert seconds_until_cut_off(dripping(HEAD), 0.05) < 0.3
+
+
+def test_a_connection_that_never_came_is_no_slow_answer(monkeypatch):
+    """Where connecting takes all the time there is, nothing was sent: a refresh token is still unused."""
+
+    def never(*args, **more) -> socket.socket:
+        threading.Event().wait(0.05)
+        raise TimeoutError
+
+    monkeypatch.setattr(socket, "create_connection", never)
+    with wire.client(LINE) as client, pytest.raises(httpx.HTTPError) as failed:
+        wire.exchange(client, "POST", "/token", 0.01)
+    assert wire.never_sent(failed.value)
+
+
+def test_an_answer_in_time_is_not_cut_off(dripping):
+    """A slow bank is no stuck one."""
+    with wire.client(dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n")) as client:
+        assert wire.exchange(client, "POST", "/token", 10.0).content == b"x" * 20
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "packed"])
+def test_an_answer_without_end_is_cut_off(bank, packed):
+    """Before it fills the memory, also where it is small only as long as it is packed."""
+    chunk = b"x" * 65_536
+    chunks = iter([gzip.compress(chunk * 40)]) if packed else itertools.repeat(chunk)
+    bank.answers = [streamed(chunks, {"Content-Encoding": "gzip"} if packed else None)]
+    with pytest.raises(httpx.ReadError):
+        exchanged()
+
+
+@pytest.mark.parametrize(
+    ("host", "environment"),
+    [
+        *(
+            (host, "sandbox")
+            for host in ("sandbox.bankingcircleconnect.com", "authorizationsandbox.bankingcircleconnect.com")
+        ),
+        *((host, "sandbox") for host in ("api.sandbox.mangopay.com", "sandbox-api.m2pprepaid.com", "uat-api.m2p.com")),
+        *((host, "sandbox") for host in ("api-test.bank.example", "staging.bank.example", "demo.bank.example")),
+        *((host, "production") for host in ("www.bankingcircleconnect.com", "authorization.bankingcircleconnect.com")),
+        *((host, "production") for host in ("api.mangopay.com", "api.m2pprepaid.com", "api.cloud.mbanq.com")),
+        *((host, "production") for host in ("contest.bank.example", "developers.bank.example", "latest-bank.example")),
+        *((host, "this machine") for host in ("127.0.0.1:8811", "localhost", "[::1]:8811")),
+    ],
+)
+def test_an_environment_is_known_by_its_name(host, environment):
+    """The banks' documented hosts, and words that only look like one."""
+    assert wire.environment(f"https://{host}") == environment
+
+
 @pytest.mark.parametrize(
     "url",
     [
@@ -145,22 +282,19 @@ def test_failures_are_told_in_our_own_words(error, words):
 )
 def test_a_request_to_another_origin_does_not_leave(url):
     """A client refuses whatever is not of its connection's own scheme, host and port."""
-    with wire.client(LINE) as client:
-        guard = client.event_hooks["request"][0]
-        with pytest.raises(OriginRefused) as refused:
-            guard(client.build_request("GET", url))
+    with wire.client(LINE) as client, pytest.raises(OriginRefused) as refused:
+        client.get(url)
     assert "c1" in str(refused.value)
 
 
 @pytest.mark.parametrize(
     "url", ["/v1/x", "//evil.example/", "https://bank.example/v1/x", "https://bank.example:443/v1/x"]
 )
-def test_a_request_to_the_own_origin_leaves(url):
+def test_a_request_to_the_own_origin_leaves(bank, url):
     """The own origin may be written with its default port or without; a path stays a path."""
     with wire.client(LINE) as client:
-        request = client.build_request("GET", url)
-        client.event_hooks["request"][0](request)
-    assert request.url.host == "bank.example"
+        bank.answers = [httpx.Response(200)]
+        assert client.get(url).request.url.host == "bank.example"
 
 
 def test_a_client_follows_no_redirect_and_waits_no_longer_than_told():

@@ -2,23 +2,25 @@
 
 import base64
 import binascii
+import logging
 import os
 import re
 import secrets
 import ssl
 import tempfile
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
     PrivateFormat,
     PublicFormat,
+    load_der_private_key,
     load_pem_private_key,
     pkcs12,
 )
@@ -27,11 +29,20 @@ from nostro.connection import BankConnection
 from nostro.errors import CertificateError
 from nostro.wire import tls_reason
 
+log = logging.getLogger(__name__)
+
 _PEM = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----(.*?)-----END \1-----", re.DOTALL)
 _CERTIFICATE_ADVICE = "paste the whole certificate, from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----"
 _KEY_ADVICE = (
     "paste the whole key, from -----BEGIN to PRIVATE KEY-----, and its passphrase; "
     "if it has header lines (Proc-Type), enter the output of: base64 -w0 key.pem"
+)
+
+_WARNINGS = (timedelta(days=30), timedelta(days=7), timedelta(days=1))
+_URGENCIES = (
+    "this is the last day: without a new one every login fails",
+    "this is the last week: have the bank issue a new one now",
+    "have the bank issue a new one",
 )
 
 
@@ -48,31 +59,42 @@ class ClientCertificate:
     @property
     def thumbprint(self) -> str:
         """SHA-1 of the certificate in upper-case hex: what Banking Circle shows, and puts into its tokens."""
-        return self.certificate.fingerprint(hashes.SHA1()).hex().upper()  # noqa: S303 (a name, not a proof)
+        return _thumbprint(self.certificate)
 
     def __str__(self) -> str:
         end = self.certificate.not_valid_after_utc
         return f"certificate {self.thumbprint}, valid until {end:%Y-%m-%d %H:%M} UTC"
 
     def check(self, connection: BankConnection, now: datetime) -> None:
-        """Raise CertificateError if the key belongs to another certificate, or the certificate's time is not now."""
-        if self._public_key() != self.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo):
-            reason = f"the private key does not belong to {self}"
-            raise _error(connection, self.key_field, reason, "enter the key that was made for this certificate")
-        if now >= self.certificate.not_valid_after_utc:
-            advice = "get a new certificate from the bank and enter it"
-            raise _error(connection, self.certificate_field, f"{self} has expired", advice)
-        if now < self.certificate.not_valid_before_utc:
-            begin = f"{self.certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
-            reason = f"{self} is not valid before {begin}"
+        """Raise CertificateError if the chain does not hold together, or the time of one of its links is not now."""
+        issued = self.certificate
+        for issuer in self.chain:
+            if not _issued(issuer, issued):
+                reason = f"certificate {_thumbprint(issuer)} in its chain did not issue {_thumbprint(issued)}"
+                advice = "enter the certificate, then those of its issuers one by one, and nothing else"
+                raise _error(connection, self.certificate_field, reason, advice)
+            issued = issuer
+        for link in (self.certificate, *self.chain):
+            self._check_time(link, connection, now)
+
+    def _check_time(self, link: x509.Certificate, connection: BankConnection, now: datetime) -> None:
+        shown = f"certificate {_thumbprint(link)}" + (" in its chain" if link is not self.certificate else "")
+        if now >= link.not_valid_after_utc:
+            reason = f"{shown} has expired on {link.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
+            raise _error(connection, self.certificate_field, reason, "get a new one from the bank and enter it")
+        if now < link.not_valid_before_utc:
+            reason = f"{shown} is not valid before {link.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
             raise _error(connection, self.certificate_field, reason, "check this machine's clock")
 
-    def _public_key(self) -> bytes | None:
-        try:
-            public = self.certificate.public_key()
-        except UnsupportedAlgorithm:
+    def ending(self, now: datetime) -> str | None:
+        """A warning from 30 days before the end, of the certificate or the link of its chain that ends first."""
+        end = min(link.not_valid_after_utc for link in (self.certificate, *self.chain))
+        left = end - now
+        if left > _WARNINGS[0]:
             return None
-        return public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        urgency = next(words for limit, words in zip(reversed(_WARNINGS), _URGENCIES, strict=True) if left <= limit)
+        days = f"in {left.days} days" if left >= timedelta(days=2) else "within two days"
+        return f"certificate {self.thumbprint} ends {days}, on {end:%Y-%m-%d %H:%M} UTC; {urgency}"
 
     def context(self, connection: BankConnection, authorities: str | None) -> ssl.SSLContext:
         """TLS 1.2 or newer with this certificate, trusting the system's authorities and those in PEM `authorities`.
@@ -101,7 +123,7 @@ class ClientCertificate:
         return context
 
 
-def client_certificate(connection: BankConnection, now: datetime | None = None) -> ClientCertificate:
+def client_certificate(connection: BankConnection, now: datetime) -> ClientCertificate:
     """The certificate in `private_key_p12`, or in `client_certificate_pem` and `private_key_pem`, fit for use now.
 
     Raises CertificateError where it is not, ConfigurationError where fields are missing or contradict each other.
@@ -115,7 +137,9 @@ def client_certificate(connection: BankConnection, now: datetime | None = None) 
         advice = "enter the P12 file in base64, or fill in client_certificate_pem and private_key_pem"
         raise connection.error("private_key_p12", "the client certificate is missing", advice)
     certificate = _from_p12(connection, p12) if p12 else _from_pem(connection)
-    certificate.check(connection, now or datetime.now(UTC))
+    certificate.check(connection, now)
+    if warning := certificate.ending(now):
+        log.warning("Connection %r: %s", connection.conn_id, warning)
     return certificate
 
 
@@ -141,7 +165,7 @@ def _from_p12(connection: BankConnection, text: str) -> ClientCertificate:
         raise _error(connection, name, "it does not open with the passphrase", advice) from None
     if key is None or certificate is None:
         raise _error(connection, name, "it lacks the certificate or its key", "export both into one P12 file")
-    return ClientCertificate(certificate, tuple(chain), key, name, name)
+    return _assembled(connection, key, [certificate, *chain], name, name)
 
 
 def _from_pem(connection: BankConnection) -> ClientCertificate:
@@ -149,22 +173,78 @@ def _from_pem(connection: BankConnection) -> ClientCertificate:
         connection, "client_certificate_pem", connection.require("client_certificate_pem", "the certificate in PEM")
     )
     name = "private_key_pem"
-    text = normalised_pem(connection.require(name, "the certificate's private key in PEM"))
-    passphrase = _passphrase(connection)
-    encrypted = "ENCRYPTED" in text
+    text = connection.require(name, "the certificate's private key in PEM")
+    return _assembled(connection, _key(connection, name, text), chain, "client_certificate_pem", name)
+
+
+def _key(connection: BankConnection, name: str, text: str) -> PrivateKeyTypes:
+    pem, passphrase = normalised_pem(text), _passphrase(connection)
+    der = _der(pem)
+    encrypted = "ENCRYPTED" in pem
     try:
-        key = load_pem_private_key(text.encode(), passphrase if encrypted else None)
+        if der is None:
+            return load_pem_private_key(pem.encode(), passphrase if encrypted else None)
+        try:
+            return load_der_private_key(der, None)
+        except TypeError:  # it is encrypted, which DER does not say beforehand
+            encrypted = True
+            return load_der_private_key(der, passphrase)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         wrong = "it does not open with private_key_passphrase" if encrypted else "it is not a private key in PEM"
         raise _error(connection, name, wrong, _KEY_ADVICE) from None
-    return ClientCertificate(chain[0], tuple(chain[1:]), key, "client_certificate_pem", name)
 
 
 def _certificates(connection: BankConnection, name: str, text: str) -> list[x509.Certificate]:
+    pem = normalised_pem(text)
+    der = _der(pem)
     try:
-        return x509.load_pem_x509_certificates(normalised_pem(text).encode())
+        return [x509.load_der_x509_certificate(der)] if der else x509.load_pem_x509_certificates(pem.encode())
     except ValueError:
         raise _error(connection, name, "it is not a certificate in PEM", _CERTIFICATE_ADVICE) from None
+
+
+def _assembled(
+    connection: BankConnection, key: PrivateKeyTypes, found: list[x509.Certificate], certificate_field: str, name: str
+) -> ClientCertificate:
+    """The certificate that `key` belongs to, and behind it its issuers as far as they are among those `found`.
+
+    People paste them in any order, and P12 files have none.
+    """
+    public = _public_bytes(key.public_key())
+    own = [c for c in found if _certified_key(c) == public]
+    if not own:
+        reason = f"the private key does not belong to certificate {_thumbprint(found[0])}"
+        raise _error(connection, name, reason, "enter the key that was made for this certificate")
+    chain, rest = [own[0]], [c for c in found if c not in own]
+    while issuer := next((c for c in rest if _issued(c, chain[-1])), None):
+        # An authority that was renewed under its name is in many a file twice; the one that signed is it.
+        rest = [c for c in rest if c.subject != issuer.subject]
+        chain.append(issuer)
+    # What is left over issued none of them: kept behind, so that `check` names it.
+    return ClientCertificate(chain[0], (*chain[1:], *rest), key, certificate_field, name)
+
+
+def _issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True
+
+
+def _thumbprint(certificate: x509.Certificate) -> str:
+    return certificate.fingerprint(hashes.SHA1()).hex().upper()  # noqa: S303 (a name, not a proof)
+
+
+def _certified_key(certificate: x509.Certificate) -> bytes | None:
+    try:
+        return _public_bytes(certificate.public_key())
+    except UnsupportedAlgorithm:
+        return None
+
+
+def _public_bytes(key: PublicKeyTypes) -> bytes:
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def normalised_pem(text: str) -> str:
@@ -180,6 +260,14 @@ def normalised_pem(text: str) -> str:
             return text
     text = text.replace("\\r", "").replace("\\n", "\n")
     return "".join(map(_block, _PEM.finditer(text))) or text
+
+
+def _der(text: str) -> bytes | None:
+    """DER that somebody stored in base64; None for what is no base64, such as PEM."""
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except (ValueError, binascii.Error):
+        return None
 
 
 def _block(found: re.Match[str]) -> str:

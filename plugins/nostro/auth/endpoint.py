@@ -1,8 +1,9 @@
 """A bank's token endpoint: ask it, and tell a token from each way of not getting one."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -12,8 +13,12 @@ from nostro.auth.lifetimes import Lifetimes, token
 from nostro.auth.tokens import Token
 from nostro.errors import (
     AccountLocked,
+    AddressRefused,
+    CodeRefused,
     CredentialsRefused,
+    LoginsThrottled,
     NostroError,
+    PasswordExpired,
     TokenEndpointUnavailable,
     UnexpectedAnswer,
 )
@@ -34,16 +39,26 @@ _CODES = frozenset(
         "REFRESH_TOKEN_EXPIRED",
     ]
 )
-_REFUSALS = frozenset({400, 401, 403, 422})  # another 4xx, such as 404, says that this is no token endpoint
+_REFUSALS = frozenset({400, 401, 403, 422, 423})  # another 4xx, such as 404, says that this is no token endpoint
+# How long nobody asks from an address that was refused: allow-lists change by hand, and firewalls change their mind.
+_ADDRESS_PAUSE = timedelta(minutes=10)
 _LONGEST_TOKEN = 32_768
+
+# What banks write when it is not the password that is wrong. Read, and never shown.
+_WORDS = re.compile(r"message|detail|title|description|text$", re.IGNORECASE)
+_ADDRESS = re.compile(r"\bips?\b|\bip[ _-]?address|white-?list|allow-?list", re.IGNORECASE)
+_THROTTLED = re.compile(r"rate[ _-]?(limit )?exceeded|too many (token |login )?requests", re.IGNORECASE)
+_LOCKED = re.compile(r"\b(b?locked|locked[ -]?out)\b|too many (failed|bad|wrong|invalid)", re.IGNORECASE)
+_EXPIRED = re.compile(r"\b(password|user credentials) (has|have|is|are)? ?expired", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A token endpoint's answer: its JSON object and the bank's clock (Date header)."""
+    """A token endpoint's answer: its JSON object and the bank's clock (Date header); our clock when it was asked."""
 
     body: dict[str, Any]
     date: str | None
+    asked_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +66,7 @@ class TokenEndpoint:
     """Where a connection gets its tokens.
 
     `fields_to_check` names what to correct when the bank refuses, `host_field` the field that the address is from.
+    `after_login`: it is asked with an access token, so that what it refuses is a code, not the credentials.
     """
 
     line: wire.Line
@@ -58,36 +74,42 @@ class TokenEndpoint:
     fields_to_check: str
     now: Callable[[], datetime]
     host_field: str = "host"
+    after_login: bool = False
 
     def ask(self, method: str, path: str, **request: Any) -> Answer:
         """Send one token request, never a second one.
 
-        Raises CredentialsRefused, AccountLocked, CertificateError, TokenEndpointUnavailable or UnexpectedAnswer.
+        Raises AuthError, CertificateError or UnexpectedAnswer.
         """
-        failed: httpx.HTTPError | None = None
-        with wire.client(self.line) as client:
-            try:
-                response = client.request(method, path, timeout=min(self.line.timeout, wire.TOKEN_TIMEOUT), **request)
-            except httpx.HTTPError as error:
-                failed = error
-        if failed is not None:  # raised here, not above: httpx's error holds the request, and with it the credentials
-            refused = wire.certificate_error(failed, self.line.conn_id, self.host_field)
-            raise refused or self._unavailable(wire.failure(failed), None)
+        asked_at = self.now()
+        response = self._response(method, path, request)
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
-            raise self._unavailable("too many token requests", wire.retry_at(response, self.now()))
+            raise self._throttled(response)
         if response.is_server_error or response.status_code == httpx.codes.REQUEST_TIMEOUT:
-            raise self._unavailable(f"status {response.status_code}", wire.retry_at(response, self.now()))
+            acted = response.status_code != httpx.codes.SERVICE_UNAVAILABLE
+            raise self._unavailable(f"status {response.status_code}", response, acted=acted)
         try:
             body = wire.parse_json(response)
         except ValueError:
             body = None
-        code = _refusal(body) if isinstance(body, dict) else None
+        code = _refusal(body)
         known = response.is_client_error and code in _CODES
         if response.status_code in _REFUSALS or known or (response.is_success and code):
-            raise self._refused(response, body if isinstance(body, dict) else {})
+            raise self._refused(response, body, code)
         if not response.is_success or not isinstance(body, dict):
             raise self.unexpected(f"status {response.status_code} and no JSON object")
-        return Answer(body, response.headers.get("date"))
+        return Answer(body, response.headers.get("date"), asked_at)
+
+    def _response(self, method: str, path: str, request: dict[str, Any]) -> httpx.Response:
+        failed: httpx.HTTPError | None = None
+        with wire.client(self.line) as client:
+            try:
+                return wire.exchange(client, method, path, min(self.line.timeout, wire.TOKEN_SECONDS), **request)
+            except httpx.HTTPError as error:
+                failed = error
+        # Raised here, not above: httpx's error holds the request, and with it the credentials.
+        refused = wire.certificate_error(failed, self.line.conn_id, self.host_field)
+        raise refused or self._unavailable(wire.failure(failed), acted=not wire.never_sent(failed))
 
     def token_text(self, value: Any, what: str = "access token") -> str:
         """`value` as a token that fits a header. Raises UnexpectedAnswer for anything else."""
@@ -98,9 +120,12 @@ class TokenEndpoint:
         return value
 
     def timed(self, value: str, stated: Any, answer: Answer, life: Lifetimes, **more: Any) -> Token:
-        """A token received now, whose life the bank gave as `stated`. Raises UnexpectedAnswer if that is no number."""
+        """A token whose life the bank gave as `stated`. Raises UnexpectedAnswer if that is no number.
+
+        Its life begins when it was asked for, not when the answer was read: how long that took is not known.
+        """
         try:
-            return token(value, stated, lifetimes=life, now=self.now(), server_date=answer.date, **more)
+            return token(value, stated, lifetimes=life, now=answer.asked_at, server_date=answer.date, **more)
         except (ValueError, ArithmeticError):
             raise self.unexpected("a token whose lifetime is no number") from None
 
@@ -120,37 +145,76 @@ class TokenEndpoint:
             advice=f"check that '{self.host_field}' is this bank's API, and ask the bank if it is",
         )
 
-    def _unavailable(self, reason: str, at: datetime | None) -> TokenEndpointUnavailable:
+    @property
+    def _named(self) -> dict[str, Any]:
+        """What each refusal names: connection, bank, and where it was asked, so that a wrong environment is seen."""
+        host = f"{self.line.origin} ({wire.environment(self.line.origin)})"
+        return {"conn_id": self.line.conn_id, "bank": self.bank, "host": host}
+
+    def _throttled(self, response: httpx.Response) -> LoginsThrottled:
+        at = wire.retry_at(response, self.now())
+        advice = "nobody asks before the bank's own time is over" if at else "call less often"
+        return LoginsThrottled(retry_at=at, **self._named, reason="too many token requests", acted=False, advice=advice)
+
+    def _unavailable(
+        self, reason: str, response: httpx.Response | None = None, *, acted: bool
+    ) -> TokenEndpointUnavailable:
         # In TLS 1.3 a bank may refuse a client certificate by cutting the connection, without a word.
         certificate = ", that the bank knows this client certificate" if self.line.tls else ""
         advice = f"check '{self.host_field}' and the network{certificate}, or try again later"
-        return TokenEndpointUnavailable(
-            retry_at=at,
-            conn_id=self.line.conn_id,
-            bank=self.bank,
-            host=self.line.origin,
-            reason=reason,
-            advice=advice,
-        )
+        at = wire.retry_at(response, self.now()) if response else None
+        return TokenEndpointUnavailable(retry_at=at, **self._named, reason=reason, acted=acted, advice=advice)
 
-    def _refused(self, response: httpx.Response, body: dict[str, Any]) -> NostroError:
-        code = _refusal(body)
+    def _refused(self, response: httpx.Response, body: Any, code: str | None) -> NostroError:
+        words = " ".join(_words(body)) if body is not None else response.text[:4096]
         shown = code if code in _CODES else f"status {response.status_code}"
-        if code == "unauthorized_client" and "locked" in str(body.get("error_description", "")).lower():
+        if _THROTTLED.search(words):
+            return self._throttled(response)
+        if _ADDRESS.search(words):
+            return self._address_refused(shown)
+        if response.status_code == httpx.codes.LOCKED or _LOCKED.search(words):
             advice = "stop all runs, check the credentials and the environment of 'host', and ask the bank to unlock it"
-            return AccountLocked(conn_id=self.line.conn_id, bank=self.bank, advice=advice)
-        return CredentialsRefused(
-            conn_id=self.line.conn_id,
-            bank=self.bank,
+            return AccountLocked(**self._named, advice=advice)
+        if _EXPIRED.search(words):
+            return PasswordExpired(**self._named)
+        if response.status_code == httpx.codes.FORBIDDEN and code not in _CODES and not self.after_login:
+            return self._address_refused(shown)
+        kind = CodeRefused if self.after_login else CredentialsRefused
+        bank_time = wire.http_date(response.headers.get("date"))
+        return kind(
+            **self._named,
             code=shown,
             fields_to_check=self.fields_to_check,
             status=response.status_code,
+            bank_time=bank_time.isoformat() if bank_time else None,
         )
 
+    def _address_refused(self, shown: str) -> AddressRefused:
+        advice = "have this machine's public address put on the bank's list, and check the environment"
+        if self.line.tls:
+            advice += " and that the client certificate is this user's"
+        return AddressRefused(retry_at=self.now() + _ADDRESS_PAUSE, **self._named, code=shown, advice=advice)
 
-def _refusal(body: dict[str, Any]) -> str | None:
+
+def _refusal(body: Any) -> str | None:
     """The code of an error object in any of the banks' shapes, None if there is none."""
+    if isinstance(body, list) and body:
+        body = {"error": wire.dig(body[0], ["errorCode"])}
+    if not isinstance(body, dict):
+        return None
     errors = body.get("errors")
     first = errors[0] if isinstance(errors, list) and errors else None
     code = body.get("error") or wire.dig(first, ["code"]) or (body.get("Type") if "Message" in body else None)
     return code if isinstance(code, str) else ("unknown" if code else None)
+
+
+def _words(value: Any, depth: int = 4) -> Iterator[str]:
+    """What an error body says in words, in any of the banks' shapes."""
+    if depth and isinstance(value, list):
+        for item in value[:10]:
+            yield from _words(item, depth - 1)
+    elif depth and isinstance(value, dict):
+        for name, item in value.items():
+            if isinstance(item, str) and _WORDS.search(name):
+                yield item[:1000]
+            yield from _words(item, depth - 1)

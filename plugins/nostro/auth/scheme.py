@@ -3,13 +3,16 @@
 import asyncio
 import base64
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 import httpx
 
-from nostro.auth.cache import TokenSource
+from nostro.auth.source import TokenSource
 
+_PAUSE = timedelta(minutes=1)
+_UNAUTHORIZED = 401  # httpx.codes' own takes as long to look up as all else here
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -45,19 +48,22 @@ def _replayable(request: httpx.Request) -> bool:
 class Renewals:
     """What renewing has been of no use for: a call that is refused with the very token that its last refusal brought.
 
-    Some calls are not open to a user, whatever the token; a renewal each time would be a token request per call.
+    Some calls are not open to a user, whatever the token, and some banks hand the same token back; a renewal each time
+    would be a token request per call. It is tried again a minute later: a bank may have been slow to notice.
     """
 
-    def __init__(self) -> None:
-        self._brought: dict[tuple[str, str], str] = {}
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self._brought: dict[tuple[str, str], tuple[str, datetime]] = {}
 
     def pointless(self, request: httpx.Request, sent: str) -> bool:
-        return bool(sent) and self._brought.get(self._call(request)) == sent
+        brought, at = self._brought.get(self._call(request), ("", None))
+        return bool(sent) and brought == sent and at is not None and self._now() < at + _PAUSE
 
     def note(self, request: httpx.Request, brought: str) -> None:
         if len(self._brought) >= 1000:
             self._brought.clear()
-        self._brought[self._call(request)] = brought
+        self._brought[self._call(request)] = brought, self._now()
 
     def forget(self, request: httpx.Request) -> None:
         """The call went well: its next refusal is news again."""
@@ -72,7 +78,7 @@ class Renewals:
 class BankAuth(httpx.Auth, ABC):
     """Base of the schemes. A scheme says how to `sign`; one that can renew says what a refusal looks like, and how.
 
-    Signing may wait for the store or the bank; under an event loop it is done in a thread.
+    Signing may wait for the store or the bank: under an event loop it is done in a thread, unless it is `quick`.
     """
 
     resending = Resending()
@@ -80,6 +86,10 @@ class BankAuth(httpx.Auth, ABC):
     @abstractmethod
     def sign(self, request: httpx.Request) -> None:
         """Put the credentials on `request`."""
+
+    def quick(self) -> bool:
+        """Whether to sign now means neither a wait nor any I/O."""
+        return False
 
     def dress(self, request: httpx.Request) -> None:
         """Put on what the bank wants of every request beside the credentials. A request may come here twice."""
@@ -108,7 +118,10 @@ class BankAuth(httpx.Auth, ABC):
                 self.settled(request)
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        await asyncio.to_thread(self.sign, request)
+        if self.quick():
+            self.sign(request)
+        else:
+            await asyncio.to_thread(self.sign, request)
         response = yield request
         if not self.suspects(request, response):
             self.settled(request)
@@ -126,14 +139,20 @@ class BearerAuth(BankAuth):
 
     source: TokenSource
     resending: Resending = field(default_factory=Resending)
-    renewals: Renewals = field(default_factory=Renewals, repr=False)
+    renewals: Renewals = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.renewals = Renewals(self.source.cache.now)
+
+    def quick(self) -> bool:
+        return self.source.at_hand()
 
     def sign(self, request: httpx.Request) -> None:
         request.headers["Authorization"] = f"Bearer {self.source.get().value}"
         self.dress(request)
 
     def suspects(self, request: httpx.Request, response: httpx.Response) -> bool:
-        return response.status_code == httpx.codes.UNAUTHORIZED
+        return response.status_code == _UNAUTHORIZED
 
     def renewed(self, request: httpx.Request, response: httpx.Response) -> bool:
         sent = sent_token(request)
@@ -152,6 +171,9 @@ class HeaderAuth(BankAuth):
 
     name: str
     value: str = field(repr=False)
+
+    def quick(self) -> bool:
+        return True
 
     def sign(self, request: httpx.Request) -> None:
         request.headers[self.name] = self.value

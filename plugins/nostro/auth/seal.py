@@ -48,32 +48,44 @@ class Seal:
     def identities(self, fields: Sequence[str], secrets: Sequence[str]) -> tuple[str, ...]:
         """The keyed hash of identity fields and secrets under each key, the sealing key's first.
 
-        Length-prefixed, so that no two lists of fields run together into one; keyed, so that no secret can be guessed
-        from it.
+        Keyed, so that no secret can be guessed from it.
         """
-        parts = [str(len(fields)), *fields, *secrets]
-        message = b"".join(len(part.encode()).to_bytes(4, "big") + part.encode() for part in parts)
+        message = length_prefixed((str(len(fields)), *fields, *secrets))
         return tuple(hmac.new(key, message, hashlib.sha256).hexdigest() for key in self._identity_keys)
 
     def seal(self, identity: str, token: Token) -> str:
         """`token` sealed for `identity`, as ASCII text."""
-        payload = {"v": 1, "identity": identity, "token": _to_plain(token)}
-        return self._fernet.encrypt(json.dumps(payload).encode()).decode()
+        return self._seal(identity, "token", _to_plain(token))
 
     def open(self, sealed: str, identities: Sequence[str], *, what: str) -> Token:
         """The token in `sealed`, if it was sealed for one of `identities`.
 
         Raises SealBroken for anything else: a foreign key, another connection's token, changed bytes.
         """
+        return _from_plain(self._open(sealed, identities, "token", what))
+
+    def seal_text(self, identity: str, text: str) -> str:
+        """A short secret, such as a one-time code, sealed for `identity`."""
+        return self._seal(identity, "text", text)
+
+    def open_text(self, identity: str, sealed: str, *, what: str) -> str:
+        """The text in `sealed`. Raises SealBroken as `open` does."""
+        return str(self._open(sealed, [identity], "text", what))
+
+    def _seal(self, identity: str, kind: str, content: Any) -> str:
+        return self._fernet.encrypt(json.dumps({"v": 1, "identity": identity, kind: content}).encode()).decode()
+
+    def _open(self, sealed: str, identities: Sequence[str], kind: str, what: str) -> Any:
         try:
             payload = json.loads(self._fernet.decrypt(sealed.encode()))
         except (InvalidToken, ValueError, AttributeError):
             advice = "give every worker the same [nostro] seal_keys (or the same Airflow Fernet key)"
             raise SealBroken(what=what, advice=advice) from None
-        if not isinstance(payload, dict) or payload.get("v") != 1 or payload.get("identity") not in identities:
+        sound = isinstance(payload, dict) and payload.get("v") == 1 and kind in payload
+        if not sound or payload.get("identity") not in identities:
             advice = "it was sealed for another connection, or before this connection was changed; get a new one"
             raise SealBroken(what=what, advice=advice)
-        return _from_plain(payload["token"])
+        return payload[kind]
 
     def check_value(self) -> str:
         """Text that only a process with one of these keys can check: see `fits`."""
@@ -92,6 +104,11 @@ class Seal:
         except InvalidToken:
             return False
         return True
+
+
+def length_prefixed(parts: Sequence[str]) -> bytes:
+    """`parts` as bytes to be hashed: no two lists of them run together into one."""
+    return b"".join(len(part.encode()).to_bytes(4, "big") + part.encode() for part in parts)
 
 
 _INSTANTS = ("issued_at", "renew_at", "spent_at", "expires_at", "refresh_expires_at")

@@ -14,8 +14,8 @@ from airflow.sdk.log import mask_secret
 
 from nostro import registry, wire
 from nostro.auth.access import Access, TokensFactory
-from nostro.auth.cache import TokenSource
 from nostro.auth.scheme import FixedTokenAuth, basic
+from nostro.auth.source import TokenSource
 from nostro.auth.tokens import AccessToken, Token
 from nostro.call import Caller
 from nostro.connection import BankConnection
@@ -135,14 +135,17 @@ class BankHook(BaseHook, Generic[Api]):
                 self._probe(access)
                 return True, f"Connected with auth_mode '{access.mode}'; this mode needs no token."
             stage = "Token"
+            access.allow_one_try()  # a person asks: what was refused before may have been put right at the bank
             began = access.source.cache.now()
             token = access.source.get()
             stage = "Call"
             token = self._try_call(access, access.source, token, may_renew=token.issued_at < began)
         except (NostroError, AirflowNotFoundException) as error:
             return False, f"{stage}: {error}"
-        connected = f"Connected, token valid until {token.expires_at:%Y-%m-%d %H:%M:%S} UTC"
-        return True, "; ".join([connected, *access.remarks(token)]) + "."
+        told = [f"Connected, token valid until {token.expires_at:%Y-%m-%d %H:%M:%S} UTC", *access.remarks(token)]
+        if since := access.waiting_since:
+            told.append(f"tasks wait for a code since {since:%Y-%m-%d %H:%M} UTC: airflow nostro code {self.conn_id}")
+        return True, "; ".join(told) + "."
 
     @property
     def access(self) -> Access:

@@ -9,7 +9,8 @@ from cryptography.fernet import Fernet
 from nostro import settings
 from nostro.auth.cache import TokenCache
 from nostro.auth.seal import Seal
-from nostro.auth.store import NoStore, SqliteStore, TokenStore
+from nostro.database import open_database
+from nostro.hooks.parking import TaskParked
 
 
 def token_cache() -> TokenCache:
@@ -25,8 +26,7 @@ def _token_cache(store: str, keys: tuple[str, ...]) -> TokenCache:
     for key in keys:
         mask_secret(key)
     seal = Seal(keys)
-    chosen: TokenStore = NoStore() if store.lower() == "none" else SqliteStore(store, seal)
-    return TokenCache(chosen, seal, mask=mask_secret)
+    return TokenCache(open_database(store), seal, mask=mask_secret, due=TaskParked)
 
 
 def _airflow_keys() -> list[str]:

@@ -1,12 +1,15 @@
 import base64
 import ssl
 import stat
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
     Encoding,
     NoEncryption,
     PrivateFormat,
@@ -53,16 +56,93 @@ def test_both_forms_open_with_and_without_passphrase(issued, form, passphrase):
     assert found.context(bank(), None).minimum_version == ssl.TLSVersion.TLSv1_2
 
 
-def test_a_chain_goes_along(issued, issue):
-    """Certificates behind the first one are its chain."""
-    authority = issue()
-    found = client_certificate(
-        bank(
-            client_certificate_pem=issued.certificate_pem + authority.certificate_pem, private_key_pem=issued.key_pem()
-        ),
-        NOW,
+@pytest.fixture(scope="module")
+def links(issue):
+    """A certificate, the authority that issued it, and the root that issued that one."""
+    root = issue(name="root")
+    authority = issue(name="authority", by=root)
+    return [issue(name="acme", by=authority), authority, root]
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
+@pytest.mark.parametrize("form", ["p12", "pem"])
+def test_a_chain_goes_along_in_its_own_order(links, form, order):
+    """Certificates are pasted in any order, and P12 files have none: own one first, then each one's issuer."""
+    shuffled = [links[place] for place in order]
+    if form == "pem":
+        text = "".join(link.certificate_pem for link in shuffled)
+        connection = bank(client_certificate_pem=text, private_key_pem=links[0].key_pem())
+    else:
+        issuers = [link.certificate for link in shuffled if link is not links[0]]
+        connection = bank(private_key_p12=links[0].p12(others=issuers))
+    found = client_certificate(connection, NOW)
+    assert [found.certificate, *found.chain] == [link.certificate for link in links]
+
+
+def test_what_issued_nothing_in_a_chain_is_refused(links, issue):
+    """A certificate that does not belong there is named, beside the one it did not issue."""
+    text = links[0].certificate_pem + links[1].certificate_pem + issue(name="stranger").certificate_pem
+    error = refused(bank(client_certificate_pem=text, private_key_pem=links[0].key_pem()))
+    assert error.fields["field"] == "client_certificate_pem"
+    assert "did not issue" in str(error)
+
+
+def test_an_issuer_is_known_by_its_signature(links, issue):
+    """An authority that was renewed under its name is in many a file twice: the one that signed is the issuer."""
+    older = issue(name="authority", by=links[2])
+    text = "".join(link.certificate_pem for link in (links[0], older, *links[1:]))
+    client_certificate(bank(client_certificate_pem=text, private_key_pem=links[0].key_pem()), NOW)
+
+
+def test_a_link_that_has_expired_is_refused(issue):
+    """The bank would refuse it without saying which."""
+    old = issue(name="authority", end=datetime(2026, 2, 28))
+    own = issue(name="acme", by=old)
+    error = refused(
+        bank(client_certificate_pem=own.certificate_pem + old.certificate_pem, private_key_pem=own.key_pem())
     )
-    assert (found.certificate, found.chain) == (issued.certificate, (authority.certificate,))
+    assert "in its chain has expired on 2026-02-28 00:00 UTC" in str(error)
+
+
+@pytest.mark.parametrize("passphrase", ["", "pw"])
+def test_der_in_base64_is_read(issued, passphrase):
+    """What people make of a .cer or .der file."""
+    encryption = BestAvailableEncryption(b"pw") if passphrase else NoEncryption()
+    key = issued.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, encryption)
+    certificate = issued.certificate.public_bytes(Encoding.DER)
+    fields = {"client_certificate_pem": certificate, "private_key_pem": key}
+    texts = {name: base64.encodebytes(value).decode() for name, value in fields.items()}
+    assert client_certificate(bank(**texts, private_key_passphrase=passphrase), NOW).certificate == issued.certificate
+    if passphrase:
+        assert "private_key_passphrase" in str(refused(bank(**texts, private_key_passphrase="wrong")))
+
+
+@pytest.mark.parametrize(
+    ("days", "words"),
+    [
+        (31, None),
+        (30, "ends in 30 days, on 2026-03-31 12:00 UTC; have the bank issue a new one"),
+        (8, "in 8 days"),
+        (7, "this is the last week"),
+        (1.5, "within two days, on 2026-03-03 00:00 UTC; this is the last week"),
+        (1, "this is the last day: without a new one every login fails"),
+    ],
+)
+@pytest.mark.parametrize("which", ["own", "issuer"])
+def test_a_certificate_that_ends_soon_is_told_in_time(issue, caplog, which, days, words):
+    """From thirty days before the end on, in the log; the link that ends first counts."""
+    soon = NOW.replace(tzinfo=None) + timedelta(days=days)
+    authority = issue(name="authority", **({"end": soon} if which == "issuer" else {}))
+    own = issue(name="acme", by=authority, **({"end": soon} if which == "own" else {}))
+    text = own.certificate_pem + authority.certificate_pem
+    found = client_certificate(bank(client_certificate_pem=text, private_key_pem=own.key_pem()), NOW)
+    warning = found.ending(NOW)
+    if words is None:
+        assert (warning, caplog.text) == (None, "")
+    else:
+        assert words in warning
+        assert f"certificate {found.thumbprint} ends" in warning
+        assert f"Connection 'bc1': {warning}" in caplog.text
 
 
 def test_a_key_is_read_in_openssls_own_form(issued):
@@ -94,8 +174,8 @@ def test_a_key_of_another_certificate_is_refused(issued, issue):
     other = issue()
     error = refused(bank(client_certificate_pem=issued.certificate_pem, private_key_pem=other.key_pem()))
     assert error.fields["field"] == "private_key_pem"
-    assert "does not belong to certificate" in str(error)
-    assert "valid until 2090" in str(error)
+    thumbprint = issued.certificate.fingerprint(SHA1()).hex().upper()
+    assert f"does not belong to certificate {thumbprint}" in str(error)
 
 
 @pytest.mark.parametrize("form", ["p12", "pem"])
@@ -103,8 +183,8 @@ def test_an_expired_certificate_is_refused_with_its_thumbprint_and_end(issue, fo
     """An expired certificate is told with its end and its thumbprint, and where to enter the new one."""
     old = issue(end=datetime(2026, 2, 28))
     error = refused(bank(private_key_p12=old.p12()) if form == "p12" else pem(old))
-    assert "has expired" in str(error)
-    assert "valid until 2026-02-28" in str(error)
+    thumbprint = old.certificate.fingerprint(SHA1()).hex().upper()
+    assert f"certificate {thumbprint} has expired on 2026-02-28 00:00 UTC" in str(error)
     assert error.fields["field"] == ("private_key_p12" if form == "p12" else "client_certificate_pem")
 
 
@@ -178,7 +258,7 @@ def test_a_key_of_a_kind_unknown_here_is_refused(issued, field):
     refused(pem(issued, **{field: text}))
 
 
-def test_a_key_that_tls_finds_too_weak_is_refused(issued, monkeypatch):
+def test_a_key_that_tls_finds_too_weak_is_refused(issued, process_tokens, monkeypatch):
     """What OpenSSL refuses to use, such as a key too small, is told as a CertificateError, not as OpenSSL's own."""
 
     def refuse(self, path, keyfile=None, password=None):
@@ -186,7 +266,7 @@ def test_a_key_that_tls_finds_too_weak_is_refused(issued, monkeypatch):
 
     monkeypatch.setattr(ssl.SSLContext, "load_cert_chain", refuse)
     with pytest.raises(CertificateError):
-        access(_banking_circle(issued), lambda: None)
+        access(_banking_circle(issued), process_tokens)
 
 
 def _banking_circle(issued) -> BankConnection:

@@ -1,18 +1,18 @@
 import asyncio
+import threading
 
 import httpx
 import pytest
 
-from nostro.auth.cache import TokenCache, TokenSource
 from nostro.auth.scheme import BearerAuth, HeaderAuth, Resending, basic
-from nostro.auth.store import NoStore
+from nostro.auth.source import TokenSource
 
 RULES = Resending(("/v2/find",), "Idempotency-Key")
 
 
 @pytest.fixture
-def auth(seal, clock, mint):
-    return BearerAuth(TokenSource(TokenCache(NoStore(), seal, now=clock), ("i",), mint, "c1", "B"), RULES)
+def auth(process_tokens, mint):
+    return BearerAuth(TokenSource(process_tokens(), ("i",), "anna", mint.grant, "c1", "B"), RULES)
 
 
 def request(method: str = "GET", path: str = "/v1/x", **more) -> httpx.Request:
@@ -115,6 +115,40 @@ def test_other_answers_renew_nothing(auth, mint, run, status):
     """Only a 401 says something of the token."""
     assert run(auth, request(), status, 200) == ["Bearer tok-1"]
     assert len(mint.asked) == 1
+
+
+def test_a_call_that_no_token_opens_costs_one_renewal_a_minute(auth, mint, clock, run):
+    """Refused again with the very token that its last refusal brought, a call is not renewed for in the next minute."""
+    run(auth, request(), 401, 401)
+    clock.forward(59)
+    for _ in range(5):
+        assert run(auth, request(), 401, 200) == ["Bearer tok-2"]
+    assert len(mint.asked) == 2
+    clock.forward(1)
+    assert run(auth, request(), 401, 401) == ["Bearer tok-2", "Bearer tok-3"]
+    assert run(auth, request(), 401, 200) == ["Bearer tok-3"]
+
+
+def test_a_call_that_no_token_opens_stops_no_other(auth, mint, run):
+    """Another call's refusal is renewed for; so is its own, once it went well."""
+    run(auth, request(), 401, 401)
+    assert run(auth, request("GET", "/v1/other"), 401, 200) == ["Bearer tok-2", "Bearer tok-3"]
+    assert run(auth, request("GET", "/v1/other"), 401, 200) == ["Bearer tok-3", "Bearer tok-4"]
+
+
+def test_an_event_loop_is_never_blocked(process_tokens, mint):
+    """A login is done in a thread; a token that is at hand is put on right here, which is quicker."""
+    seen = []
+
+    class Seen(BearerAuth):
+        def sign(self, request: httpx.Request) -> None:
+            seen.append(threading.current_thread() is threading.main_thread())
+            super().sign(request)
+
+    auth = Seen(TokenSource(process_tokens(), ("i",), "anna", mint.grant, "c1", "B"), RULES)
+    async_run(auth, request(), 200)
+    async_run(auth, request(), 401, 200)
+    assert seen == [False, True, False]
 
 
 def test_the_token_that_was_sent_is_the_one_refused(auth, mint, clock):

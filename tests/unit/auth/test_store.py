@@ -1,106 +1,171 @@
-import sqlite3
-from contextlib import closing
+"""Where tokens are kept: the same in memory, in SQLite and in PostgreSQL."""
+
+import itertools
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from nostro.auth.seal import Seal
-from nostro.auth.store import NoStore, SqliteStore
-from nostro.errors import NostroError, SealBroken, SettingError
+from nostro.auth.store import TokenStore
+from nostro.database import open_database
+from nostro.database.schema import SEAL, TOKEN
+from nostro.errors import SealBroken
 
 
 @pytest.fixture
-def path(tmp_path):
-    return tmp_path / "sub" / "nostro.db"
-
-
-@pytest.fixture
-def open_store(path):
+def open_store(opened, clock):
     """A process's store with a ring of keys, and the identities that `who` has under it."""
 
     def make(*ring: str, who: str = "anna"):
         seal = Seal(ring)
-        return SqliteStore(f"sqlite:///{path}", seal), seal.identities([who], ["secret"])
+        return TokenStore(opened(), seal, clock), seal.identities([who], ["secret"])
 
     return make
+
+
+def rows(opened) -> list:
+    with opened().begin() as connection:
+        return list(connection.execute(sa.select(TOKEN)))
 
 
 def test_what_is_saved_is_found_by_another_process(open_store, keys, token_of):
     """The next process has the token that this one saved, refresh token and notes included."""
     store, anna = open_store(keys[0])
     token = token_of(refresh_token="r-1", notes={"second_factor": "yes"})
-    store.save(anna, token, replaces=0)
+    kept = store.save(anna, token, replaces=0)
     found = open_store(keys[0])[0].load(anna)
-    assert replace(found, generation=0) == token
-    assert found.generation == 1
+    assert found == kept == replace(token, generation=1)
 
 
 def test_nothing_is_found_for_somebody_else(open_store, keys, token_of):
     """A token is found by its own identity only."""
     store, anna = open_store(keys[0])
     store.save(anna, token_of(), replaces=0)
-    assert open_store(keys[0], who="bert")[0].load(open_store(keys[0], who="bert")[1]) is None
+    other, bert = open_store(keys[0], who="bert")
+    assert other.load(bert) is None
 
 
 def test_each_token_is_one_generation_more(open_store, keys, token_of):
-    """A save names the generation that it replaces, and makes the next."""
+    """A save names the generation that it replaces, and makes the next; one row stays."""
     store, anna = open_store(keys[0])
-    store.save(anna, token_of("tok-1"), replaces=0)
-    store.save(anna, token_of("tok-2"), replaces=1)
+    assert store.save(anna, token_of("tok-1"), replaces=0).generation == 1
+    assert store.save(anna, token_of("tok-2"), replaces=1).generation == 2
     assert (store.load(anna).value, store.load(anna).generation) == ("tok-2", 2)
 
 
-def test_who_was_slower_gets_the_quickers_token(open_store, keys, token_of):
-    """Two that minted at once end with one token: the first one saved is kept, and given to both."""
+def test_who_was_slower_is_told(open_store, opened, keys, token_of):
+    """Of two that would replace the same generation the first one's token is kept, and the second knows."""
     store, anna = open_store(keys[0])
     other, _ = open_store(keys[0])
-    assert store.save(anna, token_of("quick"), replaces=0).value == "quick"
-    assert other.save(anna, token_of("slow"), replaces=0).value == "quick"
-    assert store.save(anna, token_of("quick-2"), replaces=1).value == "quick-2"
-    assert other.save(anna, token_of("slow-2"), replaces=1).value == "quick-2"
-    assert store.load(anna).value == "quick-2"
+    assert store.save(anna, token_of("quick"), replaces=0) is not None
+    assert other.save(anna, token_of("slow"), replaces=0) is None
+    assert store.save(anna, token_of("quick-2"), replaces=1) is not None
+    assert other.save(anna, token_of("slow-2"), replaces=1) is None
+    assert other.save(anna, token_of("never"), replaces=7) is None
+    assert other.load(anna).value == "quick-2"
+    assert len(rows(opened)) == 1
 
 
-def test_the_file_holds_ciphertext_only(open_store, keys, token_of, path):
-    """Neither token, refresh token nor who it belongs to can be read in the file, or beside it."""
+@pytest.mark.parametrize("replaces", [0, 1])
+def test_of_savers_at_once_one_wins(open_store, at_once, keys, token_of, replaces):
+    """However many save at the same moment, one of them is told that its token is kept, and it is."""
+    first, anna = open_store(keys[0])
+    if replaces:
+        first.save(anna, token_of("old"), replaces=0)
+    names = itertools.count()
+
+    def work() -> str | None:
+        store, name = open_store(keys[0])[0], f"tok-{next(names)}"
+        return name if store.save(anna, token_of(name), replaces=replaces) else None
+
+    assert [name for name in at_once(4, work) if name] == [first.load(anna).value]
+
+
+def test_what_is_kept_is_ciphertext_only(open_store, opened, keys, token_of):
+    """Neither token, refresh token, key nor who it belongs to can be read in the database."""
     store, _ = open_store(keys[0])
     _, anna = open_store(keys[0], who="anna-the-user")
     store.save(anna, token_of("value-1", refresh_token="refresh-1"), replaces=0)
-    held = b"".join(file.read_bytes() for file in path.parent.iterdir() if file.is_file())
+    with opened().begin() as connection:
+        held = repr([list(connection.execute(sa.select(table))) for table in (TOKEN, SEAL)])
+    assert not [word for word in ("value-1", "refresh-1", "anna-the-user", keys[0]) if word in held]
+
+
+def test_a_file_holds_ciphertext_only(tmp_path, keys, token_of):
+    """Nor in the file's bytes, or in what SQLite lays beside it."""
+    seal = Seal(keys)
+    store = TokenStore(open_database(f"sqlite:///{tmp_path / 'nostro.db'}"), seal)
+    store.save(seal.identities(["anna-the-user"], []), token_of("value-1", refresh_token="refresh-1"), replaces=0)
+    held = b"".join(file.read_bytes() for file in tmp_path.iterdir() if file.is_file())
+    assert b"nostro_token" in held
     assert not [word for word in (b"value-1", b"refresh-1", b"anna-the-user", keys[0].encode()) if word in held]
 
 
-def test_the_file_is_its_owners(open_store, keys, token_of, path):
-    """The file is readable by its owner only, from its first moment."""
-    store, anna = open_store(keys[0])
-    store.save(anna, token_of(), replaces=0)
-    assert {file.stat().st_mode & 0o077 for file in path.parent.iterdir()} == {0}
-    assert path.stat().st_mode & 0o777 == 0o600
-
-
 def test_a_process_with_foreign_keys_is_refused(open_store, keys, token_of):
-    """A process whose keys do not fit the store's check value is refused clearly, and changes nothing."""
+    """A process whose keys do not fit the database's check value is refused clearly, and changes nothing."""
     store, anna = open_store(keys[0])
     store.save(anna, token_of(), replaces=0)
     foreign, bert = open_store(keys[1])
     for _ in range(2):
         with pytest.raises(SealBroken, match="seal_keys"):
             foreign.load(bert)
-        with pytest.raises(SealBroken):
+        with pytest.raises(SealBroken, match="seal_keys"):
             foreign.save(bert, token_of("intruder"), replaces=0)
     assert open_store(keys[0])[0].load(anna).value == "tok-1"
 
 
-def test_a_new_key_in_front_keeps_the_token(open_store, keys, token_of):
-    """Rotating the keys costs no login: under the new ring the old key's token is found and opened."""
+def test_a_foreign_process_is_refused_before_it_logs_in(open_store, keys):
+    """The very first look into an empty store already tells: no login is spent on a token that could not be kept."""
+    mine, anna = open_store(keys[0])
+    assert mine.load(anna) is None
+    foreign, its_anna = open_store(keys[1])
+    with pytest.raises(SealBroken):
+        foreign.load(its_anna)
+
+
+@pytest.mark.parametrize("saved", [False, True], ids=["only read", "saved"])
+def test_keys_are_changed_without_a_login(open_store, keys, token_of, saved):
+    """From old over old,new and new,old to new: whatever happens at each step, the token is there in the end."""
+    old, new = keys[:2]
+    store, anna = open_store(old)
+    store.save(anna, token_of(refresh_token="r-1"), replaces=0)
+    for ring in ((old, new), (new, old), (new,)):
+        for _ in range(2):  # two workers at each step
+            store, anna = open_store(*ring)
+            found = store.load(anna)
+            assert found.refresh_token == "r-1"
+            if saved:
+                store.save(anna, found, replaces=found.generation)
+    assert store.load(anna).generation == (7 if saved else 1)
+
+
+def test_a_key_that_was_only_read_under_may_leave(open_store, keys, token_of):
+    """Tokens that outlived the change of keys are renewed under the new key alone."""
     store, anna = open_store(keys[0])
     store.save(anna, token_of(), replaces=0)
     rotated, anna_now = open_store(keys[1], keys[0])
-    assert rotated.load(anna_now).value == "tok-1"
+    rotated.load(anna_now)
+    later, anna_later = open_store(keys[1])
+    kept = later.load(anna_later)
+    assert later.save(anna_later, token_of("tok-2"), replaces=kept.generation).generation == 2
+
+
+def test_what_is_loaded_under_an_older_key_is_sealed_again(open_store, opened, keys, token_of):
+    """By the first who finds it, so that the older key can leave the ring; one row, the same generation."""
+    store, anna = open_store(keys[0])
+    store.save(anna, token_of(), replaces=0)
+    rotated, anna_now = open_store(keys[1], keys[0])
+    assert rotated.load(anna_now).generation == 1
+    ((identity, generation, sealed, _),) = rows(opened)
+    assert (identity, generation) == (anna_now[0], 1)
+    assert Seal(keys[1:2]).open(sealed, [identity], what="it").value == "tok-1"
+    assert rotated.load(anna_now).generation == 1
 
 
 def test_the_old_key_can_leave_later(open_store, keys, token_of):
-    """Once the token was renewed under the new ring, the old key is needed no more, for token or store."""
+    """Once a token was saved under the new ring, the old key is needed no more, and serves no more."""
     store, anna = open_store(keys[0])
     store.save(anna, token_of(), replaces=0)
     rotated, anna_now = open_store(keys[1], keys[0])
@@ -111,97 +176,69 @@ def test_the_old_key_can_leave_later(open_store, keys, token_of):
         open_store(keys[0])[0].load(anna)
 
 
-def test_the_old_key_may_leave_before_the_token_was_renewed(open_store, keys, token_of):
-    """If the old key leaves at once, its tokens are not found, and one login heals it."""
-    store, anna = open_store(keys[0])
-    store.save(anna, token_of(), replaces=0)
-    rotated, anna_now = open_store(keys[1], keys[0])
-    rotated.load(anna_now)
-    later, anna_later = open_store(keys[1])
-    assert later.load(anna_later) is None
-    assert later.save(anna_later, token_of("tok-2"), replaces=0).value == "tok-2"
-
-
-def test_workers_with_the_old_ring_and_the_new_do_not_collide(open_store, keys, token_of):
-    """While keys are rotated worker by worker, a token saved under each ring does not make a later save fail."""
+def test_a_worker_with_the_old_ring_alone_does_not_collide(open_store, keys, token_of):
+    """While keys are changed worker by worker, a token saved under each ring does not make a later save fail."""
     old, anna = open_store(keys[0])
     assert old.load(anna) is None  # a worker that runs on while the others get the new key
     new, anna_now = open_store(keys[1], keys[0])
     new.save(anna_now, token_of("by-new"), replaces=0)
     old.save(anna, token_of("by-old"), replaces=0)
-    kept = new.load(anna_now)
-    assert new.save(anna_now, token_of("by-new-2"), replaces=kept.generation).value == "by-new-2"
+    assert new.save(anna_now, token_of("by-new-2"), replaces=1).value == "by-new-2"
     assert new.load(anna_now).value == "by-new-2"
 
 
-def test_a_row_laid_in_anothers_place_opens_for_nobody(open_store, keys, token_of, path):
-    """Who can write the file but not open seals cannot give one connection another one's token."""
+def test_of_two_tokens_under_two_keys_the_newer_stays(open_store, opened, clock, keys, token_of):
+    """Who finds a newer token under the old key, beside one under the new key, has it, and so has the next."""
+    old, anna = open_store(keys[0])
+    assert old.load(anna) is None
+    new, anna_now = open_store(keys[1], keys[0])
+    new.save(anna_now, token_of("by-new"), replaces=0)
+    clock.forward(1)
+    old.save(anna, token_of("by-old"), replaces=0)
+    assert [new.load(anna_now).value for _ in range(2)] == ["by-old"] * 2
+    assert [row.identity for row in rows(opened)] == [anna_now[0]]
+    assert new.save(anna_now, token_of("by-new-2"), replaces=1).value == "by-new-2"
+
+
+def test_to_seal_again_takes_nothing_from_a_newer_token(open_store, clock, keys, token_of):
+    """What another worker saves in that very moment under the new key stays."""
+    old, anna = open_store(keys[0])
+    old.save(anna, token_of("by-old"), replaces=0)
+    slow, anna_now = open_store(keys[1], keys[0])
+
+    class SlowSeal(Seal):
+        def open(self, *args, **more):
+            clock.forward(1)
+            open_store(*keys[1::-1])[0].save(anna_now, token_of("newer"), replaces=0)
+            return super().open(*args, **more)
+
+    slow.seal = SlowSeal(keys[1::-1])
+    assert slow.load(anna_now).value == "by-old"
+    assert open_store(*keys[1::-1])[0].load(anna_now).value == "newer"
+
+
+def test_a_row_laid_in_anothers_place_opens_for_nobody(open_store, opened, keys, token_of):
+    """Who can write the database but not open seals cannot give one connection another one's token."""
     store, anna = open_store(keys[0])
     _, bert = open_store(keys[0], who="bert")
     store.save(anna, token_of("anna's"), replaces=0)
     store.save(bert, token_of("bert's"), replaces=0)
-    with closing(sqlite3.connect(path)) as connection, connection:
-        (sealed,) = connection.execute("SELECT sealed FROM nostro_token WHERE identity = ?", bert).fetchone()
-        connection.execute("UPDATE nostro_token SET sealed = ? WHERE identity = ?", (sealed, *anna))
-    with pytest.raises(SealBroken):
+    theirs = next(row.sealed for row in rows(opened) if row.identity == bert[0])
+    with opened().begin() as connection:
+        connection.execute(sa.update(TOKEN).where(TOKEN.c.identity == anna[0]).values(sealed=theirs))
+    with pytest.raises(SealBroken, match="another connection"):
         store.load(anna)
 
 
-def test_tokens_that_nobody_renews_are_forgotten(open_store, keys, token_of, path):
-    """A row untouched for longer than any refresh token lives goes with the next save."""
+def test_tokens_that_nobody_renews_are_forgotten(open_store, clock, keys, token_of):
+    """A row untouched for a month goes with the next save of any other; one that is renewed stays."""
     store, anna = open_store(keys[0])
     _, bert = open_store(keys[0], who="bert")
     store.save(anna, token_of(), replaces=0)
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("UPDATE nostro_token SET updated_at = '2020-01-01 00:00:00.000000'")
+    clock.forward(timedelta(days=29).total_seconds())
     store.save(bert, token_of(), replaces=0)
+    assert store.load(anna) is not None
+    clock.forward(timedelta(days=1, seconds=1).total_seconds())
+    store.save(bert, token_of(), replaces=1)
     assert store.load(anna) is None
-    assert store.load(bert) is not None
-
-
-def test_one_lease_for_all_processes_of_the_file(open_store, keys):
-    """Two processes' stores of one file share their leases."""
-    (store, anna), (other, _) = open_store(keys[0]), open_store(keys[0])
-    with store.lease(anna[0], 0) as first, other.lease(anna[0], 0) as second:
-        assert (first, second) == (True, False)
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        *("", "nonsense", "sqlite://", "sqlite:///:memory:", "postgresql://anna:hush@db/nostro", "nodialect://x"),
-        *("mysql://anna:hush@db/nostro", "sqlite+foo:////tmp/nostro-x.db", "sqlite+aiosqlite:////tmp/nostro-x.db"),
-    ],
-)
-def test_a_store_that_is_no_sqlite_file_is_refused(seal, url):
-    """Any other URL is refused by a sentence that names the setting and quotes no password."""
-    with pytest.raises(SettingError) as refused:
-        SqliteStore(url, seal).load(["i"])
-    assert refused.value.fields["field"] == "store"
-    assert "hush" not in str(refused.value)
-
-
-def test_a_path_that_cannot_be_written_is_refused(seal, tmp_path):
-    """A directory, or a place below a file, is a clear error and no traceback of SQLAlchemy's."""
-    (tmp_path / "file").write_text("")
-    for bad in (tmp_path, tmp_path / "file" / "nostro.db"):
-        with pytest.raises(SettingError, match="cannot be opened"):
-            SqliteStore(f"sqlite:///{bad}", seal).load(["i"])
-
-
-def test_a_file_that_is_no_database_is_refused(seal, tmp_path):
-    """A file of something else is a clear error too, and is left as it is."""
-    (tmp_path / "nostro.db").write_bytes(b"not a database" * 100)
-    with pytest.raises(NostroError):
-        SqliteStore(f"sqlite:///{tmp_path / 'nostro.db'}", seal).load(["i"])
-    assert (tmp_path / "nostro.db").read_bytes() == b"not a database" * 100
-
-
-def test_no_store_keeps_nothing(token_of):
-    """Without a store nothing is shared: a save gives the token back, a load has none, the lease is this process's."""
-    store = NoStore()
-    token = token_of()
-    assert store.save(["i"], token, replaces=0) is token
-    assert store.load(["i"]) is None
-    with store.lease("no-store", 0) as first, store.lease("no-store", 0) as second:
-        assert (first, second) == (True, False)
+    assert store.load(bert).generation == 2

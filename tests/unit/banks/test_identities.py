@@ -2,11 +2,14 @@
 
 import pytest
 
+from nostro.auth.cache import TokenCache
+from nostro.auth.seal import Seal
 from nostro.banks.banking_circle import auth as banking_circle
 from nostro.banks.kunacore import auth as kunacore
 from nostro.banks.m2p import auth as m2p
 from nostro.banks.mangopay import auth as mangopay
 from nostro.banks.mbanq import auth as mbanq
+from nostro.database import open_database
 from nostro.errors import ConfigurationError
 
 BANKS = {
@@ -102,6 +105,82 @@ def test_a_verification_belongs_to_its_secret(fields_of, process_tokens):
 
     found = {verification(secret).identities for secret in ("GEZDGNBVGY3TQOJQ", "MZXW6YTBOI======", None)}
     assert len(found) == 3
+
+
+@ANY_BANK
+def test_a_change_of_keys_changes_no_account(fields_of, clock, keys, bank):
+    """Leases and codes are by who the user is, so that workers with the old ring and the new keep apart, and share."""
+
+    def opened(*ring):
+        cache = TokenCache(open_database("none"), Seal(ring), now=clock)
+        return BANKS[bank].access(fields_of(bank), lambda: cache).source
+
+    old, new = opened(keys[0]), opened(keys[1], keys[0])
+    assert old.account == new.account
+    assert old.identities[0] in new.identities
+
+
+@pytest.mark.parametrize(("bank", "change"), [change for change in SOMEBODY_ELSE if "password" not in change[1]])
+def test_another_user_is_another_account(fields_of, process_tokens, bank, change):
+    """Two users' logins do not wait for each other; a secret is no part of an account."""
+    one, other = (BANKS[bank].access(fields_of(bank, **changes), process_tokens) for changes in ({}, change))
+    same_user = change == {"extra": {"client_secret": "other"}}
+    assert (one.source.account == other.source.account) is same_user
+
+
+def test_a_second_factor_has_an_account_of_its_own(fields_of, process_tokens):
+    """Its lease is not the login's, which it needs; its codes are its own."""
+    access = mbanq.access(fields_of("mbanq"), process_tokens)
+    assert access.second_factor.account != access.source.account
+    assert access.second_factor.grant.login.__self__.account == access.second_factor.account
+
+
+def test_a_code_is_for_a_person_only_where_there_is_no_secret(fields_of, process_tokens):
+    """With a TOTP secret nobody is sent a code."""
+    assert mbanq.access(fields_of("mbanq"), process_tokens).send_code is None
+    assert mbanq.access(fields_of("mbanq", extra={"totp_secret": ""}), process_tokens).send_code is not None
+
+
+SANDBOX = {
+    "host": "https://sandbox.bankingcircleconnect.com",
+    "authorization_url": "https://authorizationsandbox.bankingcircleconnect.com",
+}
+PRODUCTION = {
+    "host": "https://www.bankingcircleconnect.com",
+    "authorization_url": "https://authorization.bankingcircleconnect.com",
+}
+
+
+def circle(fields_of, host: str, authorization_url: str):
+    return fields_of("banking_circle", host=host, extra={"authorization_url": authorization_url})
+
+
+@pytest.mark.parametrize(("one", "other"), [(SANDBOX, PRODUCTION), (PRODUCTION, SANDBOX)])
+def test_banking_circles_environments_are_not_mixed(fields_of, one, other):
+    """Before any login: the production's credentials are never sent to the sandbox, nor the other way round."""
+
+    def no_tokens():
+        raise AssertionError("nobody logs in")
+
+    with pytest.raises(ConfigurationError, match="same environment") as refused:
+        banking_circle.access(circle(fields_of, one["host"], other["authorization_url"]), no_tokens)
+    assert refused.value.fields["field"] == "authorization_url"
+    for word in ("a sandbox", "a production"):
+        assert word in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        SANDBOX,
+        PRODUCTION,
+        {"host": "https://sandbox.bankingcircleconnect.com", "authorization_url": "https://proxy.acme.example"},
+        {"host": "https://gateway.acme.example", "authorization_url": "https://sandbox.acme.example"},
+    ],
+)
+def test_other_pairs_of_addresses_are_not_ours_to_judge(fields_of, process_tokens, hosts):
+    """Both of one environment, or a gateway of one's own before either."""
+    assert banking_circle.access(circle(fields_of, **hosts), process_tokens).source is not None
 
 
 @pytest.mark.parametrize("value", ["", None, "***"])

@@ -4,12 +4,12 @@ import httpx
 import jwt
 import pytest
 
+from nostro.auth.grant import Grant
 from nostro.banks.kunacore import auth as kunacore
 from nostro.banks.m2p import auth as m2p
 from nostro.banks.mangopay import auth as mangopay
 from nostro.banks.mbanq import auth as mbanq
 from nostro.banks.mbanq.second_factor import HEADER
-from nostro.errors import SecondFactorDue
 
 
 def request(method: str = "GET", path: str = "/v1/x", **more) -> httpx.Request:
@@ -23,7 +23,7 @@ def auth_of(fields_of, process_tokens, mint):
     def make(bank, name: str, **extra):
         access = bank.access(fields_of(name, extra=extra), process_tokens)
         if access.source:
-            access.source.grant = mint
+            access.source.grant = mint.grant
         return access.auth
 
     return make
@@ -136,11 +136,11 @@ def mbanq_auth(auth_of, mint, clock, token_of):
     auth = auth_of(mbanq, "mbanq")
     verified = []
 
-    def verify(previous):
-        verified.append(previous)
+    def verify():
+        verified.append(clock())
         return token_of(f"tfa-{len(verified)}", clock())
 
-    auth.second_factor.grant = verify
+    auth.second_factor.grant = Grant(verify)
     auth.verified = verified
     return auth
 
@@ -198,14 +198,6 @@ def test_mbanqs_graphql_says_it_with_200(mbanq_auth):
 
 def test_mbanq_knows_from_the_login_that_a_second_factor_is_due(mbanq_auth, token_of, clock):
     """Where the user's details ask for a second factor, the first call already brings it."""
-    mbanq_auth.login.grant = lambda previous: token_of("tok-1", clock(), notes={"second_factor": "yes"})
+    mbanq_auth.login.grant = Grant(lambda: token_of("tok-1", clock(), notes={"second_factor": "yes"}))
     (headers,) = answers(mbanq_auth, request(), httpx.Response(200))
     assert headers[HEADER] == "tfa-1"
-
-
-def test_without_a_totp_secret_a_person_is_asked_for(auth_of):
-    """No one-time password is sent for: without a TOTP secret the call ends in SecondFactorDue, which asks a person."""
-    auth = auth_of(mbanq, "mbanq", totp_secret=None, otp_delivery_method="SMS")
-    with pytest.raises(SecondFactorDue, match="SMS") as due:
-        answers(auth, request(), httpx.Response(403, json=RESTRICTED))
-    assert due.value.remedy == "ask"

@@ -1,8 +1,11 @@
 import pytest
 from cryptography.fernet import Fernet
 
-from nostro.auth.store import NoStore, SqliteStore
+from nostro.database.memory import MemoryDatabase
+from nostro.database.postgresql import PostgresqlDatabase
+from nostro.database.sqlite import SqliteDatabase
 from nostro.errors import SettingError
+from nostro.hooks.parking import TaskParked
 from nostro.hooks.tokens import token_cache
 
 
@@ -15,7 +18,7 @@ def store(monkeypatch, tmp_path):
 def test_one_cache_for_all_hooks_of_a_process():
     """All hooks of a process share one cache, so that its memory serves them all."""
     assert token_cache() is token_cache()
-    assert isinstance(token_cache().store, SqliteStore)
+    assert isinstance(token_cache().database, SqliteDatabase)
 
 
 def test_airflows_own_key_serves_if_it_is_a_real_one(monkeypatch, keys):
@@ -49,4 +52,25 @@ def test_none_means_no_shared_store(monkeypatch, text):
     """store = none keeps tokens in the process alone."""
     monkeypatch.setenv("AIRFLOW__NOSTRO__STORE", text)
     monkeypatch.setenv("AIRFLOW__NOSTRO__SEAL_KEYS", Fernet.generate_key().decode())
-    assert isinstance(token_cache().store, NoStore)
+    assert isinstance(token_cache().database, MemoryDatabase)
+
+
+@pytest.mark.parametrize("text", ["none", "postgresql://anna@db/nostro"])
+def test_airflows_own_key_serves_a_file_only(monkeypatch, keys, text):
+    """A worker elsewhere may hold a Fernet key of its own without knowing: beyond one machine nostro's are needed."""
+    monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", keys[0])
+    monkeypatch.setenv("AIRFLOW__NOSTRO__STORE", text)
+    with pytest.raises(SettingError, match="AIRFLOW__NOSTRO__SEAL_KEYS"):
+        token_cache()
+
+
+def test_a_store_of_postgresqls_is_opened_without_a_connection(monkeypatch, keys):
+    """What a DAG file does when it is parsed reaches no server."""
+    monkeypatch.setenv("AIRFLOW__NOSTRO__STORE", "postgresql://anna@nowhere.invalid/nostro")
+    monkeypatch.setenv("AIRFLOW__NOSTRO__SEAL_KEYS", keys[0])
+    assert isinstance(token_cache().database, PostgresqlDatabase)
+
+
+def test_in_a_task_a_code_that_is_due_parks_it():
+    """Airflow's own way of waiting without a slot."""
+    assert token_cache().due is TaskParked

@@ -1,20 +1,17 @@
 """Kuna Core: a JWT by login, renewed by refresh token for two days; or an API key."""
 
-import logging
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from nostro.auth.access import Access, TokensFactory, source
 from nostro.auth.endpoint import Answer, TokenEndpoint
+from nostro.auth.grant import Grant
 from nostro.auth.lifetimes import Lifetimes
 from nostro.auth.scheme import BearerAuth, HeaderAuth, Resending
 from nostro.auth.tokens import Token
 from nostro.connection import BankConnection
-from nostro.errors import CredentialsRefused, UnexpectedAnswer
 from nostro.wire import Line, dig
-
-log = logging.getLogger(__name__)
 
 _LIFETIMES = Lifetimes(documented=timedelta(minutes=30))
 _REFRESH_LIFE = timedelta(days=2)
@@ -24,22 +21,18 @@ _RESENDING = Resending(_SEARCHES)
 
 @dataclass(frozen=True, slots=True)
 class Login:
+    """By e-mail and password, then by the refresh token while it lives."""
+
     endpoint: TokenEndpoint
     email: str
     password: str = field(repr=False)
     merchant_id: str
 
-    def __call__(self, previous: Token | None) -> Token:
-        """By the refresh token while it lives; by login when there is none or the bank no longer takes it."""
-        if previous and previous.refresh_token and self._alive(previous):
-            try:
-                return self._ask("/v2/auth/refresh", {"refreshToken": previous.refresh_token}, previous)
-            except (CredentialsRefused, UnexpectedAnswer) as error:
-                log.info("Kuna Core gave nothing for the refresh token (%s); logging in", type(error).__name__)
+    def login(self) -> Token:
         return self._ask("/v2/auth/login", {"token": self.email, "password": self.password}, None)
 
-    def _alive(self, token: Token) -> bool:
-        return token.refresh_expires_at is None or self.endpoint.now() < token.refresh_expires_at
+    def refresh(self, previous: Token) -> Token:
+        return self._ask("/v2/auth/refresh", {"refreshToken": previous.refresh_token}, previous)
 
     def _ask(self, path: str, body: dict[str, Any], previous: Token | None) -> Token:
         # The bank's pages disagree on whether a refresh carries merchant_id; with it, both are satisfied.
@@ -79,11 +72,12 @@ def access(connection: BankConnection, tokens: TokensFactory) -> Access:
         "the fields 'login' (e-mail), 'password' and 'merchant_id'",
         cache.now,
     )
+    grant = Login(endpoint, email, password, merchant)
     token = source(
         cache,
         connection,
         "kunacore",
-        Login(endpoint, email, password, merchant),
+        Grant(grant.login, grant.refresh),
         fields=(origin, email, merchant, mode),
         secrets=(password,),
     )

@@ -8,6 +8,7 @@ import httpx
 
 from nostro.auth.access import Access, TokensFactory, source
 from nostro.auth.endpoint import TokenEndpoint
+from nostro.auth.grant import Grant
 from nostro.auth.lifetimes import Lifetimes
 from nostro.auth.scheme import BearerAuth, Resending
 from nostro.auth.tokens import Token
@@ -30,7 +31,7 @@ class ClientCredentials:
     client_id: str
     client_secret: str = field(repr=False)
 
-    def __call__(self, previous: Token | None) -> Token:
+    def __call__(self) -> Token:
         body = {
             "clientId": self.client_id,
             "clientSecret": self.client_secret,
@@ -69,7 +70,7 @@ def access(connection: BankConnection, tokens: TokensFactory) -> Access:
         cache,
         connection,
         "m2p",
-        ClientCredentials(endpoint, client_id, client_secret),
+        Grant(ClientCredentials(endpoint, client_id, client_secret)),
         fields=(origin, client_id, tenant),
         secrets=(client_secret,),
     )

@@ -7,6 +7,7 @@ import httpx
 
 from nostro.auth.access import Access, TokensFactory, source
 from nostro.auth.endpoint import TokenEndpoint
+from nostro.auth.grant import Grant
 from nostro.auth.lifetimes import Lifetimes
 from nostro.auth.scheme import BearerAuth, HeaderAuth, Resending, basic
 from nostro.auth.tokens import Token
@@ -23,7 +24,7 @@ class ClientCredentials:
     endpoint: TokenEndpoint
     authorization: str = field(repr=False)
 
-    def __call__(self, previous: Token | None) -> Token:
+    def __call__(self) -> Token:
         form = {"grant_type": "client_credentials"}
         headers = {"Authorization": self.authorization}
         answer = self.endpoint.ask("POST", "/v2.01/oauth/token", data=form, headers=headers)
@@ -62,7 +63,7 @@ def access(connection: BankConnection, tokens: TokensFactory) -> Access:
         cache,
         connection,
         "mangopay",
-        ClientCredentials(endpoint, authorization),
+        Grant(ClientCredentials(endpoint, authorization)),
         fields=(origin, client_id, mode),
         secrets=(api_key,),
     )

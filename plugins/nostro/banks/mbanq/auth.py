@@ -10,11 +10,13 @@ from typing import Any
 import httpx
 import jwt
 
-from nostro.auth.access import Access, TokensFactory, source
-from nostro.auth.cache import TokenCache, TokenSource
+from nostro.auth.access import Access, TokensFactory, account, source
+from nostro.auth.cache import TokenCache
 from nostro.auth.endpoint import TokenEndpoint
+from nostro.auth.grant import Grant
 from nostro.auth.lifetimes import Lifetimes
 from nostro.auth.scheme import BankAuth, Renewals, sent_token
+from nostro.auth.source import TokenSource
 from nostro.auth.tokens import Token
 from nostro.banks.mbanq.second_factor import (
     HEADER,
@@ -23,13 +25,14 @@ from nostro.banks.mbanq.second_factor import (
     verification_ended,
 )
 from nostro.connection import BankConnection
-from nostro.errors import AuthError, BankError, CredentialsRefused, PasswordExpired, UnexpectedAnswer
+from nostro.errors import AuthError, BankError, PasswordExpired
 from nostro.wire import Line
 
 log = logging.getLogger(__name__)
 
 _LIFETIMES = Lifetimes(documented=timedelta(hours=1))
 _GRAPHQL = "/graphql"
+_SECOND_FACTOR = "second factor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +45,15 @@ class PasswordGrant:
     client_secret: str = field(repr=False)
     password: str = field(repr=False)
 
-    def __call__(self, previous: Token | None) -> Token:
-        if previous and previous.refresh_token:
-            try:
-                return self._refresh(previous, previous.refresh_token)
-            except (CredentialsRefused, UnexpectedAnswer) as error:
-                log.info("Mbanq gave nothing for the refresh token (%s); logging in", type(error).__name__)
+    def login(self) -> Token:
         token = self._ask({"grant_type": "password", "username": self.username, "password": self.password})
         return self._with_user_details(token)
 
-    def _refresh(self, previous: Token, refresh_token: str) -> Token:
-        token = self._ask({"grant_type": "refresh_token", "refresh_token": refresh_token})
+    def refresh(self, previous: Token) -> Token:
+        assert previous.refresh_token is not None
+        token = self._ask({"grant_type": "refresh_token", "refresh_token": previous.refresh_token})
         # A bank that does not rotate sends no new refresh token: the old one goes on.
-        return replace(token, refresh_token=token.refresh_token or refresh_token, notes=previous.notes)
+        return replace(token, refresh_token=token.refresh_token or previous.refresh_token, notes=previous.notes)
 
     def _ask(self, grant: dict[str, str]) -> Token:
         form = {"client_id": self.client_id, "client_secret": self.client_secret, **grant}
@@ -103,8 +102,11 @@ class PasswordAuth(BankAuth):
 
     login: TokenSource
     second_factor: TokenSource
-    renewals: Renewals = field(default_factory=Renewals, repr=False)
+    renewals: Renewals = field(init=False, repr=False)
     _restricted: bool = False
+
+    def __post_init__(self) -> None:
+        self.renewals = Renewals(self.login.cache.now)
 
     def sign(self, request: httpx.Request) -> None:
         token = self.login.get()
@@ -180,9 +182,20 @@ def access(connection: BankConnection, tokens: TokensFactory) -> Access:
     grant = PasswordGrant(
         TokenEndpoint(line, "Mbanq", to_check, cache.now), client_id, username, client_secret, password
     )
-    login = source(cache, connection, "mbanq", grant, fields=fields, secrets=secrets)
-    verification = _verification(connection, cache, line, login, fields, secrets)
-    return Access(line, PasswordAuth(login, verification), mode, login, _remarks)
+    login = source(cache, connection, "mbanq", Grant(grant.login, grant.refresh), fields=fields, secrets=secrets)
+    factor = _second_factor(connection, cache, line, login, fields)
+    # The verification's token is kept apart from the access token, under a name and with an end of its own.
+    verification = source(
+        cache,
+        connection,
+        "mbanq",
+        Grant(factor.verify),
+        fields=(*fields, _SECOND_FACTOR),
+        secrets=(*secrets, connection.optional("totp_secret") or ""),
+    )
+    auth = PasswordAuth(login, verification)
+    send_code = None if factor.totp_secret else factor.send_code
+    return Access(line, auth, mode, login, verification, send_code, _remarks)
 
 
 def _remarks(token: Token) -> list[str]:
@@ -190,20 +203,16 @@ def _remarks(token: Token) -> list[str]:
     return remarks + ([SELF_SERVICE] if "self_service" in token.notes else [])
 
 
-def _verification(
-    connection: BankConnection,
-    cache: TokenCache,
-    line: Line,
-    login: TokenSource,
-    fields: tuple[str, ...],
-    secrets: tuple[str, ...],
-) -> TokenSource:
-    """The second factor's token: kept apart from the access token, under a name and with an end of its own."""
-    grant = SecondFactor(
-        TokenEndpoint(line, "Mbanq", "the field 'totp_secret' and this machine's clock", cache.now),
+def _second_factor(
+    connection: BankConnection, cache: TokenCache, line: Line, login: TokenSource, fields: tuple[str, ...]
+) -> SecondFactor:
+    to_check = "the field 'totp_secret', and this machine's clock"
+    return SecondFactor(
+        TokenEndpoint(line, "Mbanq", to_check, cache.now, after_login=True),
         login,
+        cache.codes,
+        account(("mbanq", *fields, _SECOND_FACTOR)),
+        cache.due,
         secret_of_totp(connection),
         connection.choice("otp_delivery_method", ("", "EMAIL", "SMS")),
     )
-    proof = connection.optional("totp_secret") or ""
-    return source(cache, connection, "mbanq", grant, fields=(*fields, "second factor"), secrets=(*secrets, proof))

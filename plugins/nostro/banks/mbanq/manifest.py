@@ -18,7 +18,9 @@ MANIFEST = Manifest(
         "client_secret": Field("Client secret", "Only for Authentication = password.", secret=True),
         "totp_secret": Field("TOTP secret", "In base32, if the user has a second factor by TOTP.", secret=True),
         "otp_delivery_method": Field(
-            "Code delivery", "If the second factor comes by e-mail or SMS.", choices=("EMAIL", "SMS")
+            "Code delivery",
+            "How the bank sends codes to a person, without a TOTP secret; EMAIL if empty.",
+            choices=("EMAIL", "SMS"),
         ),
         "jwt_secret": Field("JWT secret", "Only for Authentication = signed_jwt.", secret=True),
         "signee": Field("Signee", "Only for Authentication = signed_jwt."),

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from nostro.auth.access import Access, TokensFactory, source
 from nostro.auth.endpoint import TokenEndpoint
+from nostro.auth.grant import Grant
 from nostro.auth.lifetimes import Lifetimes
 from nostro.auth.scheme import BearerAuth
 from nostro.auth.tokens import Token
@@ -20,7 +21,7 @@ class ClientCredentials:
     client_id: str
     client_secret: str = field(repr=False)
 
-    def __call__(self, previous: Token | None) -> Token:
+    def __call__(self) -> Token:
         form = {
             "grant_type": "client_credentials",
             "client_id": self.client_id,
@@ -38,6 +39,6 @@ def access(connection: BankConnection, tokens: TokensFactory) -> Access:
     line = Line(connection.conn_id, origin, connection.timeout(), connection.headers())
     cache = tokens()
     endpoint = TokenEndpoint(line, "Toy Bank", "the fields 'login' and 'password'", cache.now)
-    grant = ClientCredentials(endpoint, client_id, client_secret)
+    grant = Grant(ClientCredentials(endpoint, client_id, client_secret))
     token = source(cache, connection, "toy", grant, fields=(origin, client_id), secrets=(client_secret,))
     return Access(line, BearerAuth(token), "client_credentials", token)

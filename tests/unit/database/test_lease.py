@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from nostro.auth.lease import process_lease, thread_lease
+from nostro.database.lease import process_lease, thread_lease
 
 BOUND = 10  # seconds that a test waits at most for another process or thread
 

@@ -1,0 +1,93 @@
+"""What the bank last said no to, remembered for the whole fleet: nobody asks again in vain."""
+
+import hashlib
+import json
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from nostro import errors
+from nostro.clock import utc_now
+from nostro.database.database import Database
+from nostro.database.schema import FAILURE
+from nostro.errors import NostroError
+
+_KEEP = timedelta(days=90)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An `error` that a login or a refresh ended with, at `failed_at`."""
+
+    error: NostroError
+    failed_at: datetime
+
+    def holds(self, now: datetime) -> bool:
+        """Whether nobody asks the bank for now."""
+        return self.error.final or (self.error.retry_at is not None and now < self.error.retry_at)
+
+    def forbids(self, now: datetime, began: datetime) -> bool:
+        """Whether a worker that began to wait for the lease at `began` must not ask the bank.
+
+        For good, if the credentials themselves were refused; until retry_at, if there is one; and if it happened while
+        this worker waited: its own request could only be one more of the same.
+        """
+        return self.holds(now) or (self.error.retry_at is None and self.failed_at >= began)
+
+    def held(self, conn_id: str) -> NostroError:
+        """The error as it is raised for `conn_id` without another request."""
+        error = self.error
+        again = type(error)(retry_at=error.retry_at, **{**error.fields, "conn_id": conn_id})
+        if error.final or error.this_machine_only:
+            again.held_since = self.failed_at
+        return again
+
+
+@dataclass
+class Failures:
+    """The last failure of each connection's credentials, found by any of its identities."""
+
+    database: Database
+    now: Callable[[], datetime] = utc_now
+
+    def last(self, identities: Sequence[str]) -> Failure | None:
+        """The failure that holds, else the latest: the fleet's, or this machine's own."""
+        wanted = FAILURE.c.identity.in_([*identities, *map(_here, identities)])
+        rows = self.database.all(sa.select(FAILURE).where(wanted).order_by(FAILURE.c.failed_at.desc()))
+        failures, now = [_read(row) for row in rows], self.now()
+        return next((failure for failure in failures if failure.holds(now)), failures[0] if failures else None)
+
+    def remember(self, identities: Sequence[str], error: NostroError) -> None:
+        now = self.now().replace(tzinfo=None)
+        values = {
+            "error": json.dumps({"class": type(error).__name__, "fields": error.fields}),
+            "failed_at": now,
+            "retry_at": error.retry_at.astimezone(UTC).replace(tzinfo=None) if error.retry_at else None,
+        }
+        key = _here(identities[0]) if error.this_machine_only else identities[0]
+        insert = self.database.insert(FAILURE).values(identity=key, **values)
+        with self.database.begin() as connection:
+            connection.execute(insert.on_conflict_do_update(index_elements=["identity"], set_=values))
+            connection.execute(sa.delete(FAILURE).where(FAILURE.c.failed_at < now - _KEEP))
+
+    def forget(self, identities: Sequence[str]) -> bool:
+        """Let one worker ask again. Whether there was anything to forget."""
+        mine = FAILURE.c.identity.in_([*identities, *map(_here, identities)])
+        with self.database.begin() as connection:
+            return connection.execute(sa.delete(FAILURE).where(mine)).rowcount > 0
+
+
+def _read(row: sa.Row[Any]) -> Failure:
+    said = json.loads(row.error)
+    retry_at = row.retry_at.replace(tzinfo=UTC) if row.retry_at else None
+    error = getattr(errors, said["class"])(retry_at=retry_at, **said["fields"])
+    return Failure(error, row.failed_at.replace(tzinfo=UTC))
+
+
+def _here(identity: str) -> str:
+    """The name of what concerns `identity` on this machine only."""
+    return hashlib.sha256(f"{identity}@{socket.gethostname()}".encode()).hexdigest()

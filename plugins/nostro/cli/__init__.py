@@ -1,0 +1,1 @@
+"""`airflow nostro ...`: what people do to a connection."""
