@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SHELL := /bin/bash
 
-.PHONY: install demo up test lint clean
+.PHONY: install demo up test bench lint clean
 
 # The stamp is remade when the dependencies change; the project itself is installed editable.
 install: .venv/installed
@@ -21,6 +21,12 @@ up: install  ## the same Airflow and sandbox, left running; Ctrl-C stops all
 
 test: install  ## the whole test suite
 	$(BIN)/python -m pytest
+
+bench: .venv/bench-installed  ## each figure beside its peers and its floor; a table alone: make bench TABLES=warm
+	PYTHONPATH=include $(BIN)/python tests/bench $(TABLES)
+.venv/bench-installed: .venv/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
+	touch $@
 
 lint: install
 	$(BIN)/ruff check .
