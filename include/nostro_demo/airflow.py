@@ -1,9 +1,9 @@
-"""A real Airflow on free loopback ports: api-server, scheduler (LocalExecutor), dag-processor and triggerer.
+"""A real Airflow on free loopback ports: the components of a `Layout`.
 
     with Airflow(Path(".demo/airflow")) as airflow:
         maker = airflow.client("maker")
 
-The four components are started side by side rather than by `airflow standalone`: as quick, each has a log of its own,
+The components are started side by side rather than by `airflow standalone`: as quick, each has a log of its own,
 and each can be ended, killed and started again by its own process id.
 """
 
@@ -22,23 +22,11 @@ import httpx
 
 from nostro_demo import preload
 from nostro_demo.config import airflow_environment, fresh_passwords
+from nostro_demo.layout import LOCAL, Component, Layout
 from nostro_demo.process import Process, stop_all, wait_until
 from nostro_demo.rest import Client
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-
-# Logs are read from the disk, on which all components are: nobody needs the two log servers on their fixed ports.
-COMPONENTS: dict[str, tuple[str, ...]] = {
-    "api-server": ("api-server",),
-    "scheduler": ("scheduler", "--skip-serve-logs"),
-    "dag-processor": ("dag-processor",),
-    "triggerer": ("triggerer", "--skip-serve-logs"),
-}
-
-
-COMPONENT_ENV = {
-    "api-server": {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONNECT_ARGS": "nostro_demo.config.API_SERVER_CONNECT_ARGS"},
-}
 
 
 def free_port(wanted: int = 0) -> int:
@@ -57,6 +45,7 @@ class Airflow:
         self,
         home: Path,
         *,
+        layout: Layout = LOCAL,
         dags: Path = REPOSITORY / "dags",
         plugins: Path = REPOSITORY / "plugins",
         env: Mapping[str, str] | None = None,
@@ -64,7 +53,7 @@ class Airflow:
         quick: bool = True,
         start_timeout: float = 120,
     ) -> None:
-        """`env` wins over the settings made here; `port` is taken if it is free.
+        """`env` wins over the settings made here and over the layout's; `port` is taken if it is free.
 
         `quick`: tasks find heavy modules imported already; they do not see changes made to those modules meanwhile.
         """
@@ -72,7 +61,9 @@ class Airflow:
         self.logs = self.home / "components"
         self.url = f"http://127.0.0.1:{free_port(port)}"
         self.passwords = fresh_passwords()
-        self.env = airflow_environment(self.home, self.url, dags.resolve(), plugins.resolve(), env or {})
+        self.layout = layout
+        extra = {**layout.env, **(env or {})}
+        self.env = airflow_environment(self.home, self.url, dags.resolve(), plugins.resolve(), extra)
         self._quick, self._start_timeout = quick, start_timeout
         self._processes: dict[str, Process] = {}
         self._clients: list[Client] = []
@@ -90,13 +81,14 @@ class Airflow:
 
     def start(self) -> None:
         self._make_home()
-        migration = self._process("migrate", ("db", "migrate"))
+        migration = self._process("migrate", Component(("db", "migrate")))
         migration.wait(self._start_timeout)
-        for name in COMPONENTS:
+        for name in self.layout.components:
             self.start_component(name)
         watched = list(self._processes.values())
         wait_until("API server up", self._warm_up, self._start_timeout, watch=watched)
         wait_until("Airflow healthy", self.healthy, self._start_timeout, watch=watched)
+        wait_until("all components ready", self._said_ready, self._start_timeout, watch=watched)
 
     def stop(self) -> None:
         for client in self._clients:
@@ -109,6 +101,10 @@ class Airflow:
         health = self._get("/api/v2/monitor/health") or {}
         wanted = ("metadatabase", "scheduler", "dag_processor", "triggerer")
         return all(health.get(part, {}).get("status") == "healthy" for part in wanted)
+
+    def _said_ready(self) -> bool:
+        said = ((component.ready, self._log(name)) for name, component in self.layout.components.items())
+        return all(ready in log.read_text(encoding="utf-8") for ready, log in said if ready)
 
     def _warm_up(self) -> bool:
         """The Execution API builds its routes at its first call, which takes seconds: now rather than in a task."""
@@ -133,7 +129,7 @@ class Airflow:
         return client
 
     def start_component(self, name: str) -> None:
-        self._processes[name] = self._process(name, COMPONENTS[name])
+        self._processes[name] = self._process(name, self.layout.components[name])
 
     def stop_component(self, name: str) -> None:
         self._processes.pop(name).stop()
@@ -155,10 +151,18 @@ class Airflow:
             raise RuntimeError(f"airflow {' '.join(arguments)} ended with {done.returncode}:\n{done.stderr[-4000:]}")
         return done.stdout
 
-    def _process(self, name: str, arguments: tuple[str, ...]) -> Process:
-        command = (sys.executable, "-m", "airflow", *arguments)
-        env = {**COMPONENT_ENV.get(name, {}), **self.env}
-        return Process(name, command, log=self.logs / f"{name}.log", env=env, cwd=self.home, patience=3)
+    def _process(self, name: str, component: Component) -> Process:
+        command = (sys.executable, "-m", "airflow", *component.command)
+        home = {"AIRFLOW_HOME": str(self._home_of(name))} if component.own_home else {}
+        env = {**self.env, **home, **component.env}
+        known = {key: value for key, value in env.items() if key not in component.without}
+        return Process(name, command, log=self._log(name), env=known, cwd=self.home, patience=3)
+
+    def _log(self, name: str) -> Path:
+        return self.logs / f"{name}.log"
+
+    def _home_of(self, name: str) -> Path:
+        return self.home / name
 
     def _make_home(self) -> None:
         # 0700: the database and the logs lie here. Only a directory that an Airflow was made in is replaced.
@@ -168,9 +172,11 @@ class Airflow:
             shutil.rmtree(self.home)
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.logs.mkdir()
-        if self._quick:
-            (self.home / "config").mkdir()
-            (self.home / "config" / "airflow_local_settings.py").write_text(preload.LOCAL_SETTINGS, encoding="utf-8")
+        own = [self._home_of(name) for name, component in self.layout.components.items() if component.own_home]
+        for home in (self.home, *own):
+            (home / "config").mkdir(parents=True)
+            if self._quick:
+                (home / "config" / "airflow_local_settings.py").write_text(preload.LOCAL_SETTINGS, encoding="utf-8")
         passwords = self.env["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"]
         with os.fdopen(os.open(passwords, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
             json.dump(self.passwords, file)

@@ -15,12 +15,6 @@ USERS = {"maker": "op", "checker": "op", "admin": "admin", "viewer": "viewer"}
 FOREIGN = ("AIRFLOW_", "AIRFLOW__", "FORCE_COLOR")
 
 
-# [database] sql_alchemy_connect_args of the API server alone. Airflow 3.3 writes its audit log on the event loop; on
-# SQLite it may wait there for a lock whose holder waits for the event loop, until this many seconds have passed (5 by
-# default). The call then fails with HTTP 500 before it has done anything, and is made again: by tasks, and by `rest`.
-API_SERVER_CONNECT_ARGS: dict[str, object] = {"timeout": 1}
-
-
 def fresh_passwords() -> dict[str, str]:
     return {user: secrets.token_urlsafe(12) for user in USERS}
 
@@ -56,6 +50,7 @@ def _settings(home: Path, url: str, dags: Path, plugins: Path) -> dict[str, str]
         "API__PORT": port,
         "API__BASE_URL": url,
         "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+        "LOGGING__BASE_LOG_FOLDER": str(home / "logs"),  # one for all, those with a home of their own too
         "USAGE_DATA_COLLECTION__ENABLED": "False",
         **_pace(),
     }

@@ -12,6 +12,7 @@ from typing import IO, Self
 
 from nostro_demo import settings
 from nostro_demo.airflow import REPOSITORY, Airflow
+from nostro_demo.layout import LOCAL, Layout
 from nostro_demo.sandbox import Sandbox
 
 DAGS = ("statements", "payouts", "reconciliation")
@@ -24,6 +25,7 @@ class Stage:
         self,
         directory: Path,
         *,
+        layout: Layout = LOCAL,
         port: int = 0,
         quick: bool = True,
         env: Mapping[str, str] | None = None,
@@ -37,7 +39,8 @@ class Stage:
         self.sandbox = Sandbox(self.directory / "sandbox.log", **sandbox_flags)
         own = {"AIRFLOW__NOSTRO__LAKE": f"file://{self.lake}"}
         every = {**own, **(env or {})}
-        self.airflow = Airflow(self.directory / "airflow", dags=dags, port=port, quick=quick, env=every)
+        home = self.directory / "airflow"
+        self.airflow = Airflow(home, layout=layout, dags=dags, port=port, quick=quick, env=every)
         self._undo = ExitStack()
 
     def __enter__(self) -> Self:
