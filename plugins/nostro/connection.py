@@ -76,6 +76,14 @@ class BankConnection:
             raise self.error(name, "it is empty", f"enter {what}")
         return value
 
+    def header(self, name: str, what: str) -> str:
+        """As `require`, for what becomes a header: without the blanks and line ends that copying brings along."""
+        text = self.require(name, what).strip()
+        if not text.isascii() or not text.isprintable():
+            raise self.error(name, "it holds characters that fit no header", "enter plain ASCII text")
+        self.mask(text)
+        return text
+
     def choice(self, name: str, choices: tuple[str, ...]) -> str:
         """One of `choices`, in whatever case it was written; the first if the field is not set."""
         value = self.optional(name) or choices[0]

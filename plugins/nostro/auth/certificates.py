@@ -80,7 +80,7 @@ class ClientCertificate:
     def _check_time(self, link: x509.Certificate, connection: BankConnection, now: datetime) -> None:
         shown = f"certificate {_thumbprint(link)}" + (" in its chain" if link is not self.certificate else "")
         if now >= link.not_valid_after_utc:
-            reason = f"{shown} has expired on {link.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
+            reason = f"{shown} expired on {link.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
             raise _error(connection, self.certificate_field, reason, "get a new one from the bank and enter it")
         if now < link.not_valid_before_utc:
             reason = f"{shown} is not valid before {link.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
@@ -212,6 +212,7 @@ def _assembled(
     """
     public = _public_bytes(key.public_key())
     own = [c for c in found if _certified_key(c) == public]
+    own.sort(key=lambda c: c.not_valid_after_utc, reverse=True)  # of two for one key the older was renewed
     if not own:
         reason = f"the private key does not belong to certificate {_thumbprint(found[0])}"
         raise _error(connection, name, reason, "enter the key that was made for this certificate")

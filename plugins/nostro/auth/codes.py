@@ -16,14 +16,10 @@ _STEPS_OF_A_DAY = 2880  # of 30 s; no two clocks are further apart
 
 @dataclass(frozen=True, slots=True)
 class Awaited:
-    """Tasks wait for a person since `since`; the bank's code, if it was asked for one, is good until `sent_until`.
-
-    `handed_in`: a code lies here that no task has used yet.
-    """
+    """Tasks wait for a person since `since`; the bank's code, if it was asked for one, is good until `sent_until`."""
 
     since: datetime
     sent_until: datetime | None
-    handed_in: bool
 
 
 @dataclass
@@ -49,8 +45,7 @@ class Codes:
         row = self.database.first(sa.select(AWAITED_CODE).where(AWAITED_CODE.c.account == account))
         if row is None:
             return None
-        live = row.sealed_code is not None and self._naive_now() < row.code_until
-        return Awaited(row.since.replace(tzinfo=UTC), _aware(row.sent_until), live)
+        return Awaited(row.since.replace(tzinfo=UTC), _aware(row.sent_until))
 
     def await_code(self, account: str, sent_until: datetime | None) -> None:
         """Note that a code is awaited, and until when the one that the bank sends is good; it began when it began."""
@@ -66,8 +61,11 @@ class Codes:
         with self.database.begin() as connection:
             connection.execute(insert.on_conflict_do_update(index_elements=["account"], set_=kept))
 
-    def take(self, account: str) -> str | None:
-        """The code that was handed in, to be used now: it is gone from the database. None if there is none."""
+    def take(self, account: str) -> tuple[str, datetime] | None:
+        """The code that was handed in, and until when it is good, to be used now: it is gone from the database.
+
+        None if there is none.
+        """
         mine = AWAITED_CODE.c.account == account
         row = self.database.first(sa.select(AWAITED_CODE).where(mine))
         if row is None or row.sealed_code is None:
@@ -78,7 +76,8 @@ class Codes:
             taken = connection.execute(taking).rowcount > 0
         if not taken or row.code_until <= self._naive_now():
             return None
-        return self.seal.open_text(account, row.sealed_code, what="The code in nostro's store")
+        code = self.seal.open_text(account, row.sealed_code, what="The code in nostro's store")
+        return code, row.code_until.replace(tzinfo=UTC)
 
     def settle(self, account: str) -> None:
         """Nobody waits any more."""

@@ -39,6 +39,7 @@ _CODES = frozenset(
         "REFRESH_TOKEN_EXPIRED",
     ]
 )
+_PASSING_CODES = frozenset({"temporarily_unavailable", "server_error"})
 _REFUSALS = frozenset({400, 401, 403, 422, 423})  # another 4xx, such as 404, says that this is no token endpoint
 # How long nobody asks from an address that was refused: allow-lists change by hand, and firewalls change their mind.
 _ADDRESS_PAUSE = timedelta(minutes=10)
@@ -46,10 +47,17 @@ _LONGEST_TOKEN = 32_768
 
 # What banks write when it is not the password that is wrong. Read, and never shown.
 _WORDS = re.compile(r"message|detail|title|description|text$", re.IGNORECASE)
-_ADDRESS = re.compile(r"\bips?\b|\bip[ _-]?address|white-?list|allow-?list", re.IGNORECASE)
-_THROTTLED = re.compile(r"rate[ _-]?(limit )?exceeded|too many (token |login )?requests", re.IGNORECASE)
-_LOCKED = re.compile(r"\b(b?locked|locked[ -]?out)\b|too many (failed|bad|wrong|invalid)", re.IGNORECASE)
+_LOCKED = re.compile(r"\b(user|account|client|access|login)\b.{0,40}\bb?locked\b|locked[ -]?out", re.IGNORECASE)
 _EXPIRED = re.compile(r"\b(password|user credentials) (has|have|is|are)? ?expired", re.IGNORECASE)
+_THROTTLED = re.compile(r"rate[ _-]?(limit )?exceeded|too many (token |login )?requests", re.IGNORECASE)
+_ADDRESS = re.compile(
+    r"white-?list|allow-?list|\bip([ -]address(es)?)?\b.{0,60}\bnot\b|\bnot\b.{0,60}\bip\b", re.IGNORECASE
+)
+_PASSING = re.compile(
+    r"maintenance|try again|temporarily|unavailable|internal[ _]?(server[ _]?)?error|timed?[ -]?out|overload",
+    re.IGNORECASE,
+)
+_CREDENTIALS = re.compile(r"password|credential|secret|log-?in", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +94,8 @@ class TokenEndpoint:
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
             raise self._throttled(response)
         if response.is_server_error or response.status_code == httpx.codes.REQUEST_TIMEOUT:
-            acted = response.status_code != httpx.codes.SERVICE_UNAVAILABLE
-            raise self._unavailable(f"status {response.status_code}", response, acted=acted)
+            # Also a 503 may come from a gateway that lost the bank's answer.
+            raise self._unavailable(f"status {response.status_code}", response, acted=True)
         try:
             body = wire.parse_json(response)
         except ValueError:
@@ -97,7 +105,7 @@ class TokenEndpoint:
         if response.status_code in _REFUSALS or known or (response.is_success and code):
             raise self._refused(response, body, code)
         if not response.is_success or not isinstance(body, dict):
-            raise self.unexpected(f"status {response.status_code} and no JSON object")
+            raise self.unexpected(f"status {response.status_code} and no token answer")
         return Answer(body, response.headers.get("date"), asked_at)
 
     def _response(self, method: str, path: str, request: dict[str, Any]) -> httpx.Response:
@@ -166,19 +174,32 @@ class TokenEndpoint:
         return TokenEndpointUnavailable(retry_at=at, **self._named, reason=reason, acted=acted, advice=advice)
 
     def _refused(self, response: httpx.Response, body: Any, code: str | None) -> NostroError:
-        words = " ".join(_words(body)) if body is not None else response.text[:4096]
-        shown = code if code in _CODES else f"status {response.status_code}"
-        if _THROTTLED.search(words):
+        """What a refusal is about: the credentials, if nothing else is said, as trying those again does most harm."""
+        # A page without JSON is a gateway's or a firewall's; of its words only those about addresses mean anything.
+        said = " ".join(_words(body)) if body is not None else ""
+        page = "" if body is not None else response.content[:4096].decode("utf-8", "replace")
+        status, known = response.status_code, code in _CODES
+        shown = code if known else f"status {status}"
+        if _THROTTLED.search(said):
             return self._throttled(response)
-        if _ADDRESS.search(words):
-            return self._address_refused(shown)
-        if response.status_code == httpx.codes.LOCKED or _LOCKED.search(words):
+        if status == httpx.codes.LOCKED or _LOCKED.search(said):
             advice = "stop all runs, check the credentials and the environment of 'host', and ask the bank to unlock it"
             return AccountLocked(**self._named, advice=advice)
-        if _EXPIRED.search(words):
+        if _EXPIRED.search(said):
             return PasswordExpired(**self._named)
-        if response.status_code == httpx.codes.FORBIDDEN and code not in _CODES and not self.after_login:
-            return self._address_refused(shown)
+        vague = not known and status != httpx.codes.UNAUTHORIZED and not _CREDENTIALS.search(said)
+        if code in _PASSING_CODES or (vague and _PASSING.search(f"{code} {said}")):
+            if response.is_success:
+                return self.unexpected("an error in the place of a token")
+            return self._unavailable(f"status {status}, for the time being", response, acted=True)
+        forbidden = status == httpx.codes.FORBIDDEN and not self.after_login
+        if not known and (forbidden or _ADDRESS.search(said + page)):
+            advice = "have this machine's public address put on the bank's list, and check the environment"
+            if self.line.tls:
+                advice += " and that the client certificate is this user's"
+            return AddressRefused(retry_at=self.now() + _ADDRESS_PAUSE, **self._named, code=shown, advice=advice)
+        if body is None and status not in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+            return self.unexpected(f"status {status} and no JSON")
         kind = CodeRefused if self.after_login else CredentialsRefused
         bank_time = wire.http_date(response.headers.get("date"))
         return kind(
@@ -188,12 +209,6 @@ class TokenEndpoint:
             status=response.status_code,
             bank_time=bank_time.isoformat() if bank_time else None,
         )
-
-    def _address_refused(self, shown: str) -> AddressRefused:
-        advice = "have this machine's public address put on the bank's list, and check the environment"
-        if self.line.tls:
-            advice += " and that the client certificate is this user's"
-        return AddressRefused(retry_at=self.now() + _ADDRESS_PAUSE, **self._named, code=shown, advice=advice)
 
 
 def _refusal(body: Any) -> str | None:

@@ -28,7 +28,10 @@ class Failure:
 
     def holds(self, now: datetime) -> bool:
         """Whether nobody asks the bank for now."""
-        return self.error.final or (self.error.retry_at is not None and now < self.error.retry_at)
+        if self.error.final:
+            return True
+        # A failure of the future was noted by another clock, and so was its retry_at.
+        return self.error.retry_at is not None and self.failed_at <= now < self.error.retry_at
 
     def forbids(self, now: datetime, began: datetime) -> bool:
         """Whether a worker that began to wait for the lease at `began` must not ask the bank.
@@ -36,7 +39,9 @@ class Failure:
         For good, if the credentials themselves were refused; until retry_at, if there is one; and if it happened while
         this worker waited: its own request could only be one more of the same.
         """
-        return self.holds(now) or (self.error.retry_at is None and self.failed_at >= began)
+        if self.error.retry_at and self.error.retry_at > self.failed_at:
+            return self.holds(now)
+        return self.error.final or began <= self.failed_at <= now
 
     def held(self, conn_id: str) -> NostroError:
         """The error as it is raised for `conn_id` without another request."""
@@ -58,8 +63,23 @@ class Failures:
         """The failure that holds, else the latest: the fleet's, or this machine's own."""
         wanted = FAILURE.c.identity.in_([*identities, *map(_here, identities)])
         rows = self.database.all(sa.select(FAILURE).where(wanted).order_by(FAILURE.c.failed_at.desc()))
-        failures, now = [_read(row) for row in rows], self.now()
+        self._rename(rows, identities)
+        failures, now = [*filter(None, map(_read, rows))], self.now()
         return next((failure for failure in failures if failure.holds(now)), failures[0] if failures else None)
+
+    def _rename(self, rows: Sequence[sa.Row[Any]], identities: Sequence[str]) -> None:
+        """Note under the newest key what was noted under an older one, so that the older can leave the ring."""
+        for old in identities[1:]:
+            for was, now_called in ((old, identities[0]), (_here(old), _here(identities[0]))):
+                for row in rows:
+                    if row.identity == was:
+                        self._move(row, now_called)
+
+    def _move(self, row: sa.Row[Any], name: str) -> None:
+        with self.database.begin() as connection:
+            connection.execute(sa.delete(FAILURE).where(FAILURE.c.identity == row.identity))
+            kept = self.database.insert(FAILURE).values({**row._mapping, "identity": name})
+            connection.execute(kept.on_conflict_do_nothing())
 
     def remember(self, identities: Sequence[str], error: NostroError) -> None:
         now = self.now().replace(tzinfo=None)
@@ -81,10 +101,14 @@ class Failures:
             return connection.execute(sa.delete(FAILURE).where(mine)).rowcount > 0
 
 
-def _read(row: sa.Row[Any]) -> Failure:
+def _read(row: sa.Row[Any]) -> Failure | None:
+    """None for what another version of nostro has noted in other words."""
     said = json.loads(row.error)
     retry_at = row.retry_at.replace(tzinfo=UTC) if row.retry_at else None
-    error = getattr(errors, said["class"])(retry_at=retry_at, **said["fields"])
+    try:
+        error = getattr(errors, said["class"])(retry_at=retry_at, **said["fields"])
+    except (AttributeError, KeyError, TypeError):
+        return None
     return Failure(error, row.failed_at.replace(tzinfo=UTC))
 
 

@@ -49,8 +49,9 @@ def lifetime(stated: Any, received_at: datetime, documented: timedelta) -> timed
     if number > _LONGEST_LIFETIME:
         instant = number / 1000 if number > _FIRST_MILLISECOND_INSTANT else number
         number = instant - Decimal(received_at.timestamp())
-    life = timedelta(seconds=float(number))
-    return min(life, _LONGEST_TRUSTED) if life >= timedelta(seconds=1) else documented
+    if number < 1:
+        return documented
+    return min(timedelta(seconds=float(number)), _LONGEST_TRUSTED)
 
 
 def token(

@@ -2,16 +2,17 @@
 
 import asyncio
 import base64
+import os
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from typing import Any
 
 import httpx
 
 from nostro.auth.source import TokenSource
 
-_PAUSE = timedelta(minutes=1)
 _UNAUTHORIZED = 401  # httpx.codes' own takes as long to look up as all else here
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -46,29 +47,21 @@ def _replayable(request: httpx.Request) -> bool:
 
 
 class Renewals:
-    """What renewing has been of no use for: a call that is refused with the very token that its last refusal brought.
+    """When to renew what was refused: not for a call that never went well with a token that was just renewed."""
 
-    Some calls are not open to a user, whatever the token, and some banks hand the same token back; a renewal each time
-    would be a token request per call. It is tried again a minute later: a bank may have been slow to notice.
-    """
+    def __init__(self) -> None:
+        self._proved: dict[tuple[str, str], str] = {}
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
-        self._now = now
-        self._brought: dict[tuple[str, str], tuple[str, datetime]] = {}
+    def made(self, source: TokenSource, request: httpx.Request, sent: str) -> bool:
+        """Renew `source`'s token, whose value `sent` was refused; False if that is pointless, or changes nothing."""
+        if source.just_renewed(sent) and self._proved.get(self._call(request)) != sent:
+            return False
+        return source.get(refused=sent).value != sent
 
-    def pointless(self, request: httpx.Request, sent: str) -> bool:
-        brought, at = self._brought.get(self._call(request), ("", None))
-        return bool(sent) and brought == sent and at is not None and self._now() < at + _PAUSE
-
-    def note(self, request: httpx.Request, brought: str) -> None:
-        if len(self._brought) >= 1000:
-            self._brought.clear()
-        self._brought[self._call(request)] = brought, self._now()
-
-    def forget(self, request: httpx.Request) -> None:
-        """The call went well: its next refusal is news again."""
-        if self._brought:
-            self._brought.pop(self._call(request), None)
+    def note_success(self, request: httpx.Request, sent: str) -> None:
+        if len(self._proved) >= 1000:
+            self._proved.clear()
+        self._proved[self._call(request)] = sent
 
     @staticmethod
     def _call(request: httpx.Request) -> tuple[str, str]:
@@ -82,6 +75,7 @@ class BankAuth(httpx.Auth, ABC):
     """
 
     resending = Resending()
+    _pool: tuple[ThreadPoolExecutor | None, int] = (None, 0)
 
     @abstractmethod
     def sign(self, request: httpx.Request) -> None:
@@ -121,16 +115,24 @@ class BankAuth(httpx.Auth, ABC):
         if self.quick():
             self.sign(request)
         else:
-            await asyncio.to_thread(self.sign, request)
+            await self._aside(self.sign, request)
         response = yield request
         if not self.suspects(request, response):
             self.settled(request)
             return
         await response.aread()
-        if await asyncio.to_thread(self.renewed, request, response) and self.resending.allows(request):
-            await asyncio.to_thread(self.sign, request)
+        if await self._aside(self.renewed, request, response) and self.resending.allows(request):
+            await self._aside(self.sign, request)
             if not self.suspects(request, (yield request)):
                 self.settled(request)
+
+    async def _aside(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        """`work` in threads of this connection's own: those of one slow bank must not be all that there are."""
+        pool, made_in = self._pool
+        if pool is None or made_in != os.getpid():  # a forked child has none of its parent's threads
+            pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="nostro signs")
+            self._pool = pool, os.getpid()
+        return await asyncio.get_running_loop().run_in_executor(pool, work, *arguments)
 
 
 @dataclass
@@ -139,10 +141,7 @@ class BearerAuth(BankAuth):
 
     source: TokenSource
     resending: Resending = field(default_factory=Resending)
-    renewals: Renewals = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        self.renewals = Renewals(self.source.cache.now)
+    renewals: Renewals = field(default_factory=Renewals, repr=False)
 
     def quick(self) -> bool:
         return self.source.at_hand()
@@ -155,14 +154,10 @@ class BearerAuth(BankAuth):
         return response.status_code == _UNAUTHORIZED
 
     def renewed(self, request: httpx.Request, response: httpx.Response) -> bool:
-        sent = sent_token(request)
-        if self.renewals.pointless(request, sent):
-            return False
-        self.renewals.note(request, self.source.get(refused=sent).value)
-        return True
+        return self.renewals.made(self.source, request, sent_token(request))
 
     def settled(self, request: httpx.Request) -> None:
-        self.renewals.forget(request)
+        self.renewals.note_success(request, sent_token(request))
 
 
 @dataclass

@@ -15,6 +15,7 @@ from nostro.errors import (
     CertificateError,
     CredentialsRefused,
     LeaseTimeout,
+    LoginsThrottled,
     NostroError,
     PasswordExpired,
     StoreUnavailable,
@@ -32,6 +33,7 @@ _SAID_BY_THE_BANK = (
     TokenEndpointUnavailable,
     UnexpectedAnswer,
 )
+_AFTER_REFUSAL = "after_refusal"
 _SOON = timedelta(seconds=1)
 
 
@@ -40,7 +42,8 @@ class TokenSource:
     """A connection's token of one kind: whose it is, where it is kept, how a new one is had.
 
     `identities` find it in the store. `account` names the user at the bank, for leases; nothing in it is secret.
-    `handed` is a token that came sealed from another task: used while it lives, before the store is asked.
+    `handed` is a token that came sealed from another task: used while it lives, before the store is asked. A token that
+    a refusal brought is not replaced for another refusal within `patience`.
     """
 
     cache: TokenCache
@@ -50,9 +53,10 @@ class TokenSource:
     conn_id: str
     bank: str
     handed: Token | None = field(default=None, repr=False)
+    patience: timedelta = timedelta(minutes=1)
 
     def get(self, refused: str = "") -> Token:
-        """A usable token other than `refused`.
+        """A usable token other than `refused`, unless the bank handed just that one back.
 
         Fresh: from memory, at no cost. Stale: the same, while one worker of the fleet renews it and nobody waits; if
         that fails, it is logged and forgotten. Spent, refused or none: one worker asks the bank, the others wait.
@@ -74,6 +78,17 @@ class TokenSource:
                 self._renew_beside()
                 return token
         return self._get_shared(refused)
+
+    def just_renewed(self, value: str) -> bool:
+        """Whether `value` is the token in force, and was brought by a refusal a moment ago, here or elsewhere.
+
+        If it is refused as well, yet another will not help: some calls are not open to a user, whatever the token, and
+        some banks hand the same one back.
+        """
+        token = self.cache.memory.get(self.identities[0])
+        if token is None or token.value != value or _AFTER_REFUSAL not in token.notes:
+            return False
+        return self.cache.now() < token.issued_at + self.patience
 
     def at_hand(self) -> bool:
         """Whether `get` would give a token without a wait, or any I/O."""
@@ -97,7 +112,7 @@ class TokenSource:
     def _renew(self, refused: str, began: datetime) -> Token:
         """With the lease in hand. Look again first: its last holder may have renewed the token, or failed to."""
         last = self._stored()
-        if last and last.value != refused and last.fresh(self.cache.now()):
+        if last and last.value != refused and (last.fresh(self.cache.now()) or last.issued_at >= began):
             return last
         failure = self.cache.failures.last(self.identities)
         if failure and failure.forbids(self.cache.now(), began):
@@ -107,11 +122,17 @@ class TokenSource:
         except _SAID_BY_THE_BANK as error:
             self._remember(error)
             raise
+        notes = {name: note for name, note in token.notes.items() if name != _AFTER_REFUSAL}
+        token = replace(token, notes={**notes, _AFTER_REFUSAL: "yes"} if refused else notes)
         # Between the bank's answer and this save the new token exists here only. To die now costs one login: the old
         # refresh token was taken out of the store before it was used, so that nobody uses it a second time.
-        kept = self.cache.store.save(self.identities, token, replaces=generation)
-        if failure:
-            self.cache.failures.forget(self.identities)
+        try:
+            kept = self.cache.store.save(self.identities, token, replaces=generation)
+            if failure:
+                self.cache.failures.forget(self.identities)
+        except NostroError as unusable:
+            log.error("Connection %r: the new token could not be shared (%s)", self.conn_id, unusable)
+            return self._keep(token)
         return self._keep(kept) if kept else self._others()
 
     def _others(self) -> Token:
@@ -129,6 +150,7 @@ class TokenSource:
         """A new token, and the generation that it replaces."""
         generation = last.generation if last else 0
         if last is None or self.grant.refresh is None or not _refreshable(last, self.cache.now()):
+            self.cache.store.check_writable()  # or every call would be a login
             return self.grant.login(), generation
         bare = replace(last, refresh_token=None, refresh_expires_at=None)
         # Durable before the bank sees it. To die from here on leaves the access token, and costs one login.
@@ -137,8 +159,8 @@ class TokenSource:
             raise self._lease_lost()
         try:
             return self.grant.refresh(last), taken.generation
-        except (CredentialsRefused, UnexpectedAnswer) as error:
-            # The refresh token is at its end, or was: the credentials themselves are still to be tried.
+        except (CredentialsRefused, AddressRefused, UnexpectedAnswer) as error:
+            # The refresh token is at its end, whatever the bank calls that: the credentials are still to be tried.
             log.info(
                 "Connection %r: nothing for the refresh token (%s); logging in", self.conn_id, type(error).__name__
             )
@@ -224,8 +246,8 @@ class TokenSource:
         failure = self.cache.failures.last(self.identities)
         if failure is None or not failure.holds(self.cache.now()):
             return False
-        # When the bank itself named a time, asking earlier could only make it longer.
-        return not isinstance(failure.error, TokenEndpointUnavailable) and self.cache.failures.forget(self.identities)
+        # Where the bank counts logins, asking before its time could only make it longer.
+        return not isinstance(failure.error, LoginsThrottled) and self.cache.failures.forget(self.identities)
 
 
 def _good(token: Token | None, refused: str, now: datetime) -> bool:
@@ -240,4 +262,4 @@ def _acted(error: NostroError) -> bool:
     """Whether the bank may have acted on a refresh that ended with `error`."""
     if isinstance(error, TokenEndpointUnavailable):
         return bool(error.fields["acted"])
-    return not isinstance(error, AddressRefused | CertificateError)
+    return not isinstance(error, CertificateError)

@@ -25,7 +25,7 @@ class TokenStore:
     database: Database
     seal: Seal
     now: Callable[[], datetime] = utc_now
-    _keys_fit: bool = field(default=False, repr=False)
+    _keys_fit: int = field(default=-1, repr=False)  # which making of the database they were compared with
 
     def load(self, identities: Sequence[str]) -> Token | None:
         """The token now in force; None if there is none. Raises SealBroken if this process's keys are foreign ones."""
@@ -60,6 +60,12 @@ class TokenStore:
         # Committed: from here on a crash loses nothing, whoever comes next finds the new token.
         return kept if won else None
 
+    def check_writable(self) -> None:
+        """Raise StoreUnavailable or SettingError rather than let a login be made whose token could not be kept."""
+        self._compare_keys()
+        with self.database.begin() as connection:
+            connection.execute(sa.update(SEAL).values(id=SEAL.c.id))
+
     def _row(self, identity: str, token: Token) -> dict[str, Any]:
         return {
             "identity": identity,
@@ -83,8 +89,9 @@ class TokenStore:
                 connection.execute(self.database.insert(TOKEN).values(moved).on_conflict_do_nothing())
 
     def _compare_keys(self) -> None:
-        """Once per process: refuse to work beside processes that hold other keys."""
-        if self._keys_fit:
+        """Once per process and database: refuse to work beside processes that hold other keys."""
+        self.database.prepare()
+        if self._keys_fit == self.database.makings:
             return
         with self.database.begin() as connection:
             first = self.database.insert(SEAL).values(id=1, check_value=self.seal.check_value())
@@ -99,4 +106,4 @@ class TokenStore:
             if not self.seal.is_current(check_value):
                 # The newest key takes over, so that the older ones can leave the ring later.
                 connection.execute(sa.update(SEAL).values(check_value=self.seal.check_value()))
-        self._keys_fit = True
+        self._keys_fit = self.database.makings

@@ -23,6 +23,7 @@ class Database(ABC):
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
         self._ready = False
+        self.makings = 0  # how often this process has made it ready: what was checked before holds no more
 
     @abstractmethod
     def lease(self, key: str, wait_seconds: float) -> AbstractContextManager[bool]:
@@ -55,7 +56,7 @@ class Database(ABC):
     @contextmanager
     def begin(self) -> Iterator[sa.Connection]:
         """A connection in a transaction, which ends with the block: committed, or undone by an exception."""
-        self._prepare()
+        self.prepare()
         with self._errors(), self._engine.begin() as connection:
             yield connection
 
@@ -65,14 +66,15 @@ class Database(ABC):
 
     def all(self, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
         """The rows that `query` finds. The usual way to a token: one connection, one statement."""
-        if not self._ready and self._exists():
+        if not self._ready:
             with self._errors():
                 try:
-                    return self._all(query)
+                    if self._exists():
+                        return self._all(query)
                 except DBAPIError as error:
                     if not self._lacks_tables(error):
                         raise
-        self._prepare()
+        self.prepare()
         with self._errors():
             return self._all(query)
 
@@ -80,13 +82,14 @@ class Database(ABC):
         with self._engine.connect() as connection:
             return connection.execute(query).all()
 
-    def _prepare(self) -> None:
-        """Once per process; again if the database was removed meanwhile."""
-        if self._ready and self._exists():
-            return
+    def prepare(self) -> None:
+        """Make it ready, once per process; again if the database was removed meanwhile."""
         with self._errors():
+            if self._ready and self._exists():
+                return
             self._make()
         self._ready = True
+        self.makings += 1
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

@@ -21,8 +21,11 @@ os.register_at_fork(before=_inside.acquire, after_in_parent=_inside.release, aft
 class LibraryDatabase(Database):
     insert = staticmethod(insert)
 
+    inside = _inside
+
     @contextmanager
     def begin(self) -> Iterator[sa.Connection]:
+        self.prepare()  # may wait for a lease: not inside
         with _inside, super().begin() as connection:
             yield connection
 

@@ -26,7 +26,7 @@ class MemoryDatabase(LibraryDatabase):
         return True
 
     def _make(self) -> None:
-        with self._engine.begin() as connection:
+        with self.inside, self._engine.begin() as connection:
             make_tables(connection)
 
     def _translated(self, error: Exception) -> NostroError:

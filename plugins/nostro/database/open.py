@@ -1,5 +1,7 @@
 """From `[nostro] store` to the database it names."""
 
+from pathlib import Path
+
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -22,13 +24,13 @@ def open_database(store: str) -> Database:
         from nostro.database.postgresql import PostgresqlDatabase  # noqa: PLC0415 (27 ms that SQLite needs not)
 
         return PostgresqlDatabase(url)
-    named = url and url.database and not url.database.startswith((":memory:", "file:"))
-    if url and url.drivername in ("sqlite", "sqlite+pysqlite") and named:
+    named = url and url.database and not url.database.startswith((":memory:", "file:")) and "\0" not in url.database
+    if url and url.drivername in ("sqlite", "sqlite+pysqlite") and named and Path(str(url.database)).is_absolute():
         return SqliteDatabase(url)
     raise SettingError(
         field="store",
         conn_id="",
-        reason="it is neither the URL of a SQLite file or a PostgreSQL database, nor 'none'",
+        reason="it is neither the URL of a SQLite file, by its absolute path, or a PostgreSQL database, nor 'none'",
         advice="write it as sqlite:////absolute/path/nostro.db or postgresql://user:password@host/database, "
         "or leave it out for a file in AIRFLOW_HOME",
     )

@@ -2,7 +2,9 @@
 
 import contextlib
 import hashlib
+import itertools
 import os
+import random
 import re
 import time
 from collections.abc import Iterator
@@ -19,7 +21,7 @@ from nostro.database.lease import thread_lease
 from nostro.errors import NostroError, SettingError, StoreUnavailable
 
 _DRIVERS = ("psycopg", "psycopg2")
-# Milliseconds for any statement but the wait for a lease.
+# Milliseconds for any statement.
 _STATEMENT_TIMEOUT = 15_000
 _MAKE_SECONDS = 30.0
 # libpq's: a server that is gone is noticed within half a minute, by whichever side still waits.
@@ -37,11 +39,12 @@ _HOLDING = (
     "transaction_timeout",
     "statement_timeout",
 )
-# Who waits for a lock longer than lock_timeout gets this state, as an error.
-_LOCK_NOT_AVAILABLE = "55P03"
+# Seconds between two attempts at a lease: short at first, as most logins are.
+_PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4)
 _UNDEFINED_TABLE = "42P01"
 # No such user, wrong password, no such database, not allowed: nothing that time heals.
 _FINAL = ("28", "3D", "42501")
+_READ_ONLY = "25006"  # as while another server takes over
 _PASSING = re.compile(r"starting up|shutting down|recovery|too many|connection slots|terminating")
 
 
@@ -61,16 +64,28 @@ class PostgresqlDatabase(Database):
     def lease(self, key: str, wait_seconds: float) -> Iterator[bool]:
         """A transaction-scoped advisory lock: it falls with its connection, and the connection with the process.
 
-        Threads of this process queue in the process, so that each process waits with one connection at most.
+        Who waits asks again and again, with a connection for each time: if all that wait kept theirs, there would be
+        none left for the holder to save with. Threads of this process queue in the process.
         """
         deadline = time.monotonic() + wait_seconds
         with thread_lease(f"{self._where}/{key}", wait_seconds) as won_here, contextlib.ExitStack() as stack:
-            won = False
-            if won_here:
-                with self._errors():
-                    connection = stack.enter_context(self._held_connection())
-                    won = _lock(connection, key, deadline - time.monotonic() if wait_seconds > 0 else 0)
-            yield won
+            yield won_here and self._won(stack, key, deadline)
+
+    def _won(self, stack: contextlib.ExitStack, key: str, deadline: float) -> bool:
+        """Keep the connection that has the lock in `stack`."""
+        for pause in itertools.chain(_PAUSES, itertools.repeat(_PAUSES[-1])):
+            with contextlib.ExitStack() as attempt, self._errors():
+                try:
+                    if _try_lock(attempt.enter_context(self._held_connection()), key):
+                        stack.enter_context(attempt.pop_all())
+                        return True
+                except OperationalError:  # no connection to be had just now, perhaps: others wait as well
+                    if time.monotonic() >= deadline:
+                        raise
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(min(pause * random.uniform(0.5, 1.5), max(deadline - time.monotonic(), 0)))  # noqa: S311 (spread)
+        return False
 
     @contextmanager
     def _held_connection(self) -> Iterator[sa.Connection]:
@@ -90,9 +105,8 @@ class PostgresqlDatabase(Database):
         return True
 
     def _make(self) -> None:
-        # Not by `lease`, whose transaction is another: the tables have to be there when the lock falls.
-        with self._engine.begin() as connection:
-            if not _lock(connection, "schema", _MAKE_SECONDS):
+        with self.lease("schema", _MAKE_SECONDS) as won, self._engine.begin() as connection:
+            if not won:
                 raise self._unavailable("another process has been making its tables for too long")
             make_tables(connection)
 
@@ -103,7 +117,8 @@ class PostgresqlDatabase(Database):
         state, said = _state(error), str(getattr(error, "orig", ""))
         # What is refused while it connects has no state in psycopg, but the server's own word for "this is the end".
         refused = state.startswith(_FINAL) or (not state and "FATAL" in said and not _PASSING.search(said))
-        if refused or not isinstance(error, OperationalError | OSError):
+        passing = isinstance(error, OperationalError | OSError) or state == _READ_ONLY
+        if refused or not passing:
             return SettingError(
                 field="store",
                 conn_id="",
@@ -134,21 +149,12 @@ def _bound_statements(connection: sa.Connection) -> None:
     connection.exec_driver_sql(f"SET LOCAL statement_timeout = {_STATEMENT_TIMEOUT}")
 
 
-def _lock(connection: sa.Connection, key: str, wait_seconds: float) -> bool:
+def _try_lock(connection: sa.Connection, key: str) -> bool:
     number = int.from_bytes(hashlib.sha256(f"nostro {key}".encode()).digest()[:8], "big", signed=True)
     settings = sa.text("SELECT set_config(name, '0', true) FROM pg_settings WHERE name = ANY(:names)")
     connection.execute(settings, {"names": list(_HOLDING)})
-    if wait_seconds <= 0:
-        tried = connection.execute(sa.text("SELECT pg_try_advisory_xact_lock(:number)"), {"number": number})
-        return bool(tried.scalar_one())
-    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {max(1, int(wait_seconds * 1000))}")
-    try:
-        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
-    except OperationalError as error:
-        if _state(error) != _LOCK_NOT_AVAILABLE:
-            raise
-        return False
-    return True
+    tried = connection.execute(sa.text("SELECT pg_try_advisory_xact_lock(:number)"), {"number": number})
+    return bool(tried.scalar_one())
 
 
 def _state(error: Exception) -> str:

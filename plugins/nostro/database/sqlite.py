@@ -43,7 +43,7 @@ class SqliteDatabase(LibraryDatabase):
         # Made here, not by SQLite, so that it is readable by its owner only from its first moment.
         os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         # One process at a time: SQLite's own busy timeout does not cover the switch to WAL.
-        with self.lease("schema", _MAKE_SECONDS) as won, self._engine.connect() as connection:
+        with self.lease("schema", _MAKE_SECONDS) as won, self.inside, self._engine.connect() as connection:
             if not won:
                 raise self._unavailable("another process has been making its tables for too long")
             # Readers never wait for a writer; the mode is kept in the file.

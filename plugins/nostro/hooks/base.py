@@ -3,7 +3,7 @@
 import asyncio
 from abc import abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -19,7 +19,7 @@ from nostro.auth.source import TokenSource
 from nostro.auth.tokens import AccessToken, Token
 from nostro.call import Caller
 from nostro.connection import BankConnection
-from nostro.errors import NostroError, NoTokenInThisMode, TokenRefused
+from nostro.errors import ConfigurationError, NostroError, NoTokenInThisMode, TokenRefused
 from nostro.hooks.tokens import token_cache
 from nostro.values import Account, StatementEntry
 
@@ -185,8 +185,8 @@ class BankHook(BaseHook, Generic[Api]):
         """Mask what Airflow does not by itself: secrets of the bank's own fields, added headers, and Basic's base64."""
         secret_fields = [name for name, f in registry.manifest(self.conn_type).fields.items() if f.secret]
         secrets = [fields.password, *map(fields.extra.get, secret_fields)]
-        headers = fields.extra.get("headers")
-        secrets += headers.values() if isinstance(headers, dict) else []
+        with suppress(ConfigurationError):  # said when the fields are used
+            secrets += fields.headers().values()
         if fields.login and fields.password:
             secrets.append(basic(fields.login, fields.password).removeprefix("Basic "))
         for secret in secrets:

@@ -1,10 +1,13 @@
 """Parking: a task that waits for a person gives its slot back, and burns no try."""
 
+import logging
 from typing import Any
 
 from airflow.sdk.exceptions import AirflowRescheduleException
 
 from nostro.errors import SecondFactorDue
+
+log = logging.getLogger(__name__)
 
 
 class TaskParked(SecondFactorDue, AirflowRescheduleException):
@@ -16,6 +19,7 @@ class TaskParked(SecondFactorDue, AirflowRescheduleException):
     def __init__(self, **fields: Any) -> None:
         SecondFactorDue.__init__(self, **fields)
         self.reschedule_date = self.retry_at
+        log.warning("%s", self)  # Airflow itself says of a task that is rescheduled when, and not why
 
     def serialize(self) -> tuple[str, tuple[()], dict[str, Any]]:
         """As AirflowException has it: how the scheduler's side would make it anew."""

@@ -47,8 +47,10 @@ def _standing(hook: BankHook[Any], access: Access) -> tuple[Standing, str]:
         return "waiting", f"a code is awaited since {since:%Y-%m-%d %H:%M} UTC: airflow nostro code {hook.conn_id}"
     token = access.source.state()[0]
     if token and token.usable(now):
-        return "ready", f"token valid until {token.expires_at:%Y-%m-%d %H:%M:%S} UTC"
-    return "idle", "no token at present; the next task gets one"
+        return "ready", "; ".join(
+            [f"token valid until {token.expires_at:%Y-%m-%d %H:%M:%S} UTC", *access.remarks(token)]
+        )
+    return "idle", "no token at present; the next task asks for one"
 
 
 def have_code_sent(hook: BankHook[Any]) -> datetime:
@@ -67,6 +69,13 @@ def have_code_sent(hook: BankHook[Any]) -> datetime:
         return hook.access.send_code()
 
 
+def verified_until(hook: BankHook[Any]) -> datetime | None:
+    """Until when the second factor is verified already; None if a code is needed."""
+    source, _ = _by_person(hook)
+    token = source.state()[0]
+    return token.expires_at if token and token.usable(source.cache.now()) else None
+
+
 def hand_in(hook: BankHook[Any], code: str, until: datetime) -> None:
     """Keep `code`, sealed, for the task that asks next; then use it at once, if the bank can be reached from here.
 
@@ -80,6 +89,7 @@ def hand_in(hook: BankHook[Any], code: str, until: datetime) -> None:
 def _by_person(hook: BankHook[Any]) -> tuple[TokenSource, Codes]:
     source = hook.access.second_factor
     if source is None or hook.access.send_code is None:
-        advice = "codes are handed in for second factors by e-mail or SMS only"
-        raise ConfigurationError(conn_id=hook.conn_id, field="conn_id", reason="it waits for no code", advice=advice)
+        advice = "nothing is to be handed in"
+        reason = f"{hook.hook_name} asks for no code, or 'totp_secret' makes them"
+        raise ConfigurationError(conn_id=hook.conn_id, field="conn_type", reason=reason, advice=advice)
     return source, source.cache.codes

@@ -1,5 +1,7 @@
 """The token cache of this process, as section [nostro] wants it: one for all hooks of the process."""
 
+import os
+import threading
 from functools import cache
 
 from airflow.sdk.configuration import conf
@@ -12,13 +14,17 @@ from nostro.auth.seal import Seal
 from nostro.database import open_database
 from nostro.hooks.parking import TaskParked
 
+_making = threading.Lock()
+os.register_at_fork(before=_making.acquire, after_in_parent=_making.release, after_in_child=_making.release)
+
 
 def token_cache() -> TokenCache:
     """The process's token cache. Raises SettingError if there is no sound key or no usable store."""
     store = settings.store()
     # Airflow's key serves a file on one machine only: a worker elsewhere may hold a private one without knowing.
     keys = settings.seal_keys() or (_airflow_keys() if store.startswith("sqlite") else [])
-    return _token_cache(store, tuple(keys))
+    with _making:  # two at once would be two caches, and with them two logins
+        return _token_cache(store, tuple(keys))
 
 
 @cache

@@ -99,7 +99,18 @@ REFUSALS = {
     "an address with 401": (401, {"message": "Your IP address 10.0.0.1 is not on the allow-list"}, AddressRefused),
     "a password with 403": (403, {"message": "Your password has expired"}, PasswordExpired),
     "throttled with 403": (403, {"message": "Too many login requests"}, LoginsThrottled),
-    "locked in plain text": (403, "hush: locked out", AccountLocked),
+    "a firewall's page": (403, "<h1>Request blocked. We can't connect</h1>", AddressRefused),
+    "a token that is blocked": (400, {"message": "Refresh token is blocked"}, CredentialsRefused),
+    "a wrong password from an address": (
+        401,
+        {"error": "invalid_grant", "error_description": "Bad credentials, not from ip 10.1.2.3"},
+        CredentialsRefused,
+    ),
+    "maintenance with 400": (400, {"message": "System maintenance, try again later"}, TokenEndpointUnavailable),
+    "a password to try again": (400, {"message": "Wrong password, try again"}, CredentialsRefused),
+    "OAuth's own outage": (400, {"error": "temporarily_unavailable"}, TokenEndpointUnavailable),
+    "an internal error with 200": (200, {"errors": [{"code": "INTERNAL_SERVER_ERROR"}]}, UnexpectedAnswer),
+    "a page with 400": (400, "<h1>Bad Request</h1>", UnexpectedAnswer),
 }
 
 
@@ -186,9 +197,9 @@ def test_after_the_login_it_is_a_code_that_is_refused(bank, status, body, kind):
         assert (error.fields["status"], error.fields["bank_time"]) == (status, "2026-03-01T12:00:05+00:00")
 
 
-@pytest.mark.parametrize(("status", "acted"), [(500, True), (502, True), (504, True), (408, True), (503, False)])
+@pytest.mark.parametrize(("status", "acted"), [(500, True), (502, True), (504, True), (408, True), (503, True)])
 def test_an_outage_says_whether_the_bank_may_have_acted(bank, status, acted):
-    """A refresh token may be used up by what a gateway did not see answered; a 503 refuses before anything is done."""
+    """A refresh token may be used up by what a gateway did not see answered, whatever it says of that."""
     bank.answers = [answered(status, "<h1>hush</h1>")]
     error = refused()
     assert type(error) is TokenEndpointUnavailable

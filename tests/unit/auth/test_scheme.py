@@ -129,11 +129,19 @@ def test_a_call_that_no_token_opens_costs_one_renewal_a_minute(auth, mint, clock
     assert run(auth, request(), 401, 200) == ["Bearer tok-3"]
 
 
-def test_a_call_that_no_token_opens_stops_no_other(auth, mint, run):
-    """Another call's refusal is renewed for; so is its own, once it went well."""
+def test_a_hundred_calls_that_no_token_opens_cost_one_renewal(auth, mint, run):
+    """Whatever else is refused right after a renewal: another token would not help there either."""
     run(auth, request(), 401, 401)
+    for number in range(100):
+        assert run(auth, request("GET", f"/v1/other/{number}"), 401) == ["Bearer tok-2"]
+    assert len(mint.asked) == 2
+
+
+def test_a_call_that_went_well_is_renewed_for_at_once(auth, mint, run):
+    """Its refusal is news, however young the token: it was revoked."""
+    run(auth, request(), 401, 401)
+    assert run(auth, request("GET", "/v1/other"), 200) == ["Bearer tok-2"]
     assert run(auth, request("GET", "/v1/other"), 401, 200) == ["Bearer tok-2", "Bearer tok-3"]
-    assert run(auth, request("GET", "/v1/other"), 401, 200) == ["Bearer tok-3", "Bearer tok-4"]
 
 
 def test_an_event_loop_is_never_blocked(process_tokens, mint):

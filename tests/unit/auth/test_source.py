@@ -477,9 +477,7 @@ def test_a_refresh_token_is_gone_before_the_bank_sees_it(rotating, source, store
 
 NOT_ACTED = {
     "no connection": unavailable(acted=False),
-    "503": unavailable(acted=False),
     "429": throttled(),
-    "403": address_refused(),
     "TLS": CertificateError(conn_id="c1", field="host", reason="not trusted", advice="check it"),
 }
 

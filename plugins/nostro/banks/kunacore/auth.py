@@ -61,10 +61,10 @@ def access(connection: BankConnection, tokens: TokensFactory) -> Access:
     json_only = {**headers, "accept": "application/json", "Content-Type": "application/json"}
     line = Line(connection.conn_id, origin, timeout, json_only)
     if mode == "api_key":
-        return Access(line, HeaderAuth("Api-key", connection.require("api_key", "your API key")), mode)
+        return Access(line, HeaderAuth("Api-key", connection.header("api_key", "your API key")), mode)
     email = connection.require("login", "the e-mail address of the user")
     password = connection.require("password", "the user's password")
-    merchant = connection.require("merchant_id", "your merchant ID")
+    merchant = connection.header("merchant_id", "your merchant ID")
     cache = tokens()
     endpoint = TokenEndpoint(
         Line(connection.conn_id, origin, timeout, headers),

@@ -57,7 +57,7 @@ def access(connection: BankConnection, tokens: TokensFactory) -> Access:
     origin = connection.origin()
     client_id = connection.require("login", "the client id that M2P gave you")
     client_secret = connection.require("password", "the client secret that M2P gave you")
-    tenant = connection.require("tenant_id", "your tenant identifier")
+    tenant = connection.header("tenant_id", "your tenant identifier")
     timeout, headers = connection.timeout(), connection.headers()
     cache = tokens()
     endpoint = TokenEndpoint(

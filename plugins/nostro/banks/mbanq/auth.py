@@ -102,11 +102,15 @@ class PasswordAuth(BankAuth):
 
     login: TokenSource
     second_factor: TokenSource
-    renewals: Renewals = field(init=False, repr=False)
+    renewals: Renewals = field(default_factory=Renewals, repr=False)
+    second_factor_renewals: Renewals = field(default_factory=Renewals, repr=False)
     _restricted: bool = False
 
-    def __post_init__(self) -> None:
-        self.renewals = Renewals(self.login.cache.now)
+    def quick(self) -> bool:
+        return self.login.at_hand() and (self.second_factor.at_hand() or not self._needs_second_factor())
+
+    def _needs_second_factor(self) -> bool:
+        return self._restricted or "second_factor" in self.login.get().notes
 
     def sign(self, request: httpx.Request) -> None:
         token = self.login.get()
@@ -126,13 +130,13 @@ class PasswordAuth(BankAuth):
         self._restricted = self._restricted or ended
         source = self.second_factor if ended else self.login
         sent: str = request.headers.get(HEADER, "") if ended else sent_token(request)
-        if self.renewals.pointless(request, sent):
-            return False
-        self.renewals.note(request, source.get(refused=sent).value)
-        return True
+        renewals = self.second_factor_renewals if ended else self.renewals
+        return renewals.made(source, request, sent)
 
     def settled(self, request: httpx.Request) -> None:
-        self.renewals.forget(request)
+        self.renewals.note_success(request, sent_token(request))
+        if HEADER in request.headers:
+            self.second_factor_renewals.note_success(request, request.headers[HEADER])
 
 
 @dataclass
@@ -164,7 +168,7 @@ def access(connection: BankConnection, tokens: TokensFactory) -> Access:
     """What `connection` needs. Raises ConfigurationError."""
     origin = connection.origin()
     mode = connection.choice("auth_mode", ("password", "signed_jwt"))
-    tenant = connection.require("tenant_id", "your tenant's identifier")
+    tenant = connection.header("tenant_id", "your tenant's identifier")
     headers = {**connection.headers(), "tenantId": tenant}
     line = Line(connection.conn_id, origin, connection.timeout(), headers)
     if mode == "signed_jwt":
@@ -183,7 +187,7 @@ def access(connection: BankConnection, tokens: TokensFactory) -> Access:
         TokenEndpoint(line, "Mbanq", to_check, cache.now), client_id, username, client_secret, password
     )
     login = source(cache, connection, "mbanq", Grant(grant.login, grant.refresh), fields=fields, secrets=secrets)
-    factor = _second_factor(connection, cache, line, login, fields)
+    factor = _second_factor(connection, cache, line, login, (origin, username, tenant))
     # The verification's token is kept apart from the access token, under a name and with an end of its own.
     verification = source(
         cache,
@@ -193,6 +197,8 @@ def access(connection: BankConnection, tokens: TokensFactory) -> Access:
         fields=(*fields, _SECOND_FACTOR),
         secrets=(*secrets, connection.optional("totp_secret") or ""),
     )
+    # A person is not asked for a code again and again for a call that is restricted for another reason.
+    verification = replace(verification, account=factor.account, patience=timedelta(hours=1))
     auth = PasswordAuth(login, verification)
     send_code = None if factor.totp_secret else factor.send_code
     return Access(line, auth, mode, login, verification, send_code, _remarks)
@@ -204,15 +210,21 @@ def _remarks(token: Token) -> list[str]:
 
 
 def _second_factor(
-    connection: BankConnection, cache: TokenCache, line: Line, login: TokenSource, fields: tuple[str, ...]
+    connection: BankConnection, cache: TokenCache, line: Line, login: TokenSource, person: tuple[str, ...]
 ) -> SecondFactor:
-    to_check = "the field 'totp_secret', and this machine's clock"
+    """`person` names whose codes they are, whatever client asks."""
+    totp = secret_of_totp(connection)
+    to_check = (
+        "the field 'totp_secret', and this machine's clock"
+        if totp
+        else "the field 'otp_delivery_method', and that this user may ask for codes"
+    )
     return SecondFactor(
         TokenEndpoint(line, "Mbanq", to_check, cache.now, after_login=True),
         login,
         cache.codes,
-        account(("mbanq", *fields, _SECOND_FACTOR)),
+        account(("mbanq", *person, _SECOND_FACTOR)),
         cache.due,
-        secret_of_totp(connection),
+        totp,
         connection.choice("otp_delivery_method", ("", "EMAIL", "SMS")),
     )

@@ -63,7 +63,8 @@ class SecondFactor:
             # A person may have used this step's code, or one of the two clocks may be off: once more, by the bank's.
             bank_time = refused.fields["bank_time"]
             offset = datetime.fromisoformat(bank_time) - self.endpoint.now() if bank_time else timedelta()
-            return self._validate(self._next_code(offset), "TOTP")
+            believable = offset if abs(offset) < timedelta(days=1) else timedelta()
+            return self._validate(self._next_code(believable), "TOTP")
 
     def _next_code(self, offset: timedelta) -> str:
         """The first code, by a clock `offset` from ours, that nobody has sent yet; waits for it 30 s at most."""
@@ -86,13 +87,18 @@ class SecondFactor:
         )
 
     def _by_person(self) -> Token:
-        code = self.codes.take(self.account)
-        if code is None:
+        self.login.get()  # before the code is taken: a login that fails must not cost it
+        taken = self.codes.take(self.account)
+        if taken is None:
             raise self._awaited()
         try:
-            token = self._validate(code, self._way)
+            token = self._validate(taken[0], self._way)
         except CodeRefused:
             raise self._due("refused the one that was handed in") from None
+        except TokenEndpointUnavailable as error:
+            if not error.fields["acted"]:
+                self.codes.hand_in(self.account, *taken)
+            raise
         self.codes.settle(self.account)
         return token
 
@@ -100,12 +106,7 @@ class SecondFactor:
         """The first task to wait has the bank send a code; whoever comes later only waits."""
         awaited = self.codes.awaited(self.account)
         if awaited is None:
-            try:
-                self.send_code()
-            except NostroError as error:
-                if not _may_have_been_sent(error):  # the next task asks again
-                    self.codes.settle(self.account)
-                raise
+            self.send_code()
             awaited = self.codes.awaited(self.account)
         since = awaited.since if awaited else self.endpoint.now()
         if self.endpoint.now() < since + _PATIENCE:
@@ -118,9 +119,14 @@ class SecondFactor:
         """Have the bank send a code to the person; gives until when it is good."""
         self.login.get()  # a login that fails must leave nobody waiting for a code
         # Noted before the bank is asked: to die in between leaves tasks that wait, and a person who can ask again.
+        first = self.codes.awaited(self.account) is None
         self.codes.await_code(self.account, None)
-        body = {"deliveryMethod": self._way, "extendedToken": False}
-        answer = self._ask("/v1/twofactor", body)
+        try:
+            answer = self._ask("/v1/twofactor", {"deliveryMethod": self._way, "extendedToken": False})
+        except NostroError as error:
+            if first and not _may_have_been_sent(error):  # nobody waits for what is not on its way
+                self.codes.settle(self.account)
+            raise
         until = answer.asked_at + _span(answer.body)
         self.codes.await_code(self.account, until)
         return until
@@ -139,7 +145,8 @@ class SecondFactor:
         try:
             return self.endpoint.ask("POST", path, headers=_bearer(access), json=body)
         except CodeRefused as refused:
-            if refused.fields["status"] != httpx.codes.UNAUTHORIZED:
+            status = refused.fields["status"]
+            if status != httpx.codes.UNAUTHORIZED or self.login.just_renewed(access.value):
                 raise
             # It is the access token that the bank refused, not the code: the code is still unused.
             return self.endpoint.ask("POST", path, headers=_bearer(self.login.get(refused=access.value)), json=body)
@@ -192,7 +199,7 @@ def verification_ended(response: httpx.Response) -> bool:
     try:
         return _says_restricted(wire.parse_json(response))
     except ValueError:
-        return response.is_client_error and _RESTRICTED.search(response.text) is not None
+        return response.is_client_error and _RESTRICTED.search(response.content.decode("utf-8", "replace")) is not None
 
 
 def _says_restricted(value: Any) -> bool:
