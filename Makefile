@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SHELL := /bin/bash
 
-.PHONY: install demo up test bench lint clean
+.PHONY: install demo up test bench soak lint clean
 
 # The stamp is remade when the dependencies change; the project itself is installed editable.
 install: .venv/installed
@@ -27,6 +27,20 @@ bench: .venv/bench-installed  ## each figure beside its peers and its floor; a t
 .venv/bench-installed: .venv/installed
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
 	touch $@
+
+# The long profiles, an hour each at most. A test asks for its profile's name in NOSTRO_SOAK, and draws from the seed.
+SOAKS := tokens
+SOAK_tokens := tests/property/test_token_answers.py
+SEED := $(or $(SEED),$(shell od -An -N4 -tu4 /dev/urandom | tr -d ' '))
+
+soak: install  ## a long profile: make soak PROFILE=tokens; a run again, with the seed that it printed: SEED=...
+ifneq ($(filter $(PROFILE),$(SOAKS)),)
+	@echo "make soak PROFILE=$(PROFILE) SEED=$(SEED)"
+	NOSTRO_SOAK=$(PROFILE) $(BIN)/python -m pytest $(SOAK_$(PROFILE)) --hypothesis-seed=$(SEED)
+else
+	@printf 'make soak PROFILE=%s\n' $(SOAKS)
+	@test -z "$(PROFILE)"
+endif
 
 lint: install
 	$(BIN)/ruff check .

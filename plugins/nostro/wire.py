@@ -61,11 +61,11 @@ class BankClient(httpx.Client):
     def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
         self._check(request)
         options["follow_redirects"] = False
-        if not log.isEnabledFor(logging.DEBUG):
-            return super().send(request, **options)
         began = time.monotonic()
-        response = super().send(request, **options)
-        _tell(response, time.monotonic() - began)
+        with _readable_redirect(request):
+            response = super().send(request, **options)
+        if log.isEnabledFor(logging.DEBUG):
+            _tell(response, time.monotonic() - began)
         return response
 
 
@@ -80,10 +80,20 @@ class AsyncBankClient(httpx.AsyncClient):
         self._check(request)
         options["follow_redirects"] = False
         began = time.monotonic()
-        response = await super().send(request, **options)
+        with _readable_redirect(request):
+            response = await super().send(request, **options)
         if log.isEnabledFor(logging.DEBUG):
             _tell(response, time.monotonic() - began)
         return response
+
+
+@contextmanager
+def _readable_redirect(request: httpx.Request) -> Iterator[None]:
+    """httpx reads where a redirect leads also where none is followed, and may not be able to."""
+    try:
+        yield
+    except (httpx.InvalidURL, UnicodeError):
+        raise httpx.RemoteProtocolError("a redirect that leads nowhere", request=request) from None
 
 
 def client(line: Line, auth: httpx.Auth | None = None) -> BankClient:
@@ -163,7 +173,8 @@ def exchange(client: httpx.Client, method: str, path: str, seconds: float, **req
             content += chunk
             if len(content) > _LONGEST_TOKEN_ANSWER:
                 raise httpx.ReadError("too long", request=response.request)
-    headers = [(name, value) for name, value in response.headers.multi_items() if name != "content-encoding"]
+    # As bytes: a header need not be ASCII.
+    headers = [(name, value) for name, value in response.headers.raw if name.lower() != b"content-encoding"]
     return httpx.Response(response.status_code, headers=headers, content=bytes(content), request=response.request)
 
 
@@ -318,16 +329,28 @@ def dig(value: Any, path: Iterable[str]) -> Any:
     return value
 
 
-class _NoResponseHeaders(logging.Filter):
-    """Keep out the records in which httpcore, at DEBUG, prints the headers of an answer.
+class _NoAnswers(logging.Filter):
+    """Keep out the records in which httpcore, at DEBUG, prints the head of an answer, or what of it made no sense.
 
     They may hold tokens: MANGOPAY's WWW-Authenticate has a link with one in it, cookies are credentials, and a token
     that is new is known to no masker yet.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return "receive_response_headers.complete" not in record.getMessage()
+        said = record.getMessage()
+        return "receive_response" not in said or said.startswith(_HARMLESS)
 
 
+class _NoReasons(logging.Filter):
+    """httpx logs each answer with the reason that the server gave in its own words: the status says as much."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple) and len(record.args) == 5:
+            record.args = (*record.args[:4], "")
+        return True
+
+
+_HARMLESS = ("receive_response_headers.started", "receive_response_body.started", "receive_response_body.complete")
 for _name in ("httpcore.http11", "httpcore.http2"):
-    logging.getLogger(_name).addFilter(_NoResponseHeaders())
+    logging.getLogger(_name).addFilter(_NoAnswers())
+logging.getLogger("httpx").addFilter(_NoReasons())

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 from connections_page import ConnectionsPage
+from failing import Play, banks, played
 from runs import Runs
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
 from nostro_demo.airflow import REPOSITORY
+from nostro_demo.config import INCLUDE
 from nostro_demo.rest import Client
+from nostro_demo.sandbox import Sandbox
 from nostro_demo.stage import DAGS, Stage
 
 HERE = Path(__file__).parent
@@ -41,7 +44,11 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     for file in (*sorted((REPOSITORY / "dags").glob("*.py")), *own):
         shutil.copy(file, dags)
     test_dags = tuple(file.stem for file in own)
-    env = {"AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG"}
+    path = (INCLUDE, HERE / "triggers", os.environ.get("PYTHONPATH"))  # the triggerer knows no DAGs folder
+    env = {
+        "AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG",
+        "PYTHONPATH": os.pathsep.join(str(part) for part in path if part),
+    }
     with Stage(tmp_path_factory.mktemp("stage"), dags=dags, dag_ids=(*DAGS, *test_dags), env=env) as stage:
         admin = stage.airflow.client("admin")
         for dag_id in test_dags:
@@ -57,6 +64,20 @@ def admin(stage: Stage) -> Client:
 @pytest.fixture(scope="session")
 def runs(admin: Client) -> Runs:
     return Runs(admin)
+
+
+@pytest.fixture
+def fresh_bank(tmp_path: Path) -> Iterator[Sandbox]:
+    """Five banks that nobody has logged in to, at addresses that no token or failure is known for."""
+    with Sandbox(tmp_path / "sandbox.log") as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="session")
+def play(admin: Client, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Play]:
+    """The cases of the README's table of errors; those that wait for a person go on waiting meanwhile."""
+    with banks(tmp_path_factory.mktemp("banks")) as each, played(admin, each) as play:
+        yield play
 
 
 @pytest.fixture(scope="session")

@@ -6,15 +6,10 @@ All are made at once and run side by side, and each test looks at its own.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
+from certificates import EXPIRED, EXPIRED_KEY, NO_P12
 from runs import Outcome, Runs, connection
 
 from nostro import registry
@@ -44,27 +39,6 @@ class Case:
         return f"bad_{self.name}"
 
 
-def certificate_of_yesterday() -> tuple[str, str]:
-    """A certificate that ended yesterday, and its key, in PEM."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "nostro-expired")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=30))
-        .not_valid_after(now - timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return certificate.public_bytes(Encoding.PEM).decode(), private.decode()
-
-
-EXPIRED, EXPIRED_KEY = certificate_of_yesterday()
-NO_P12 = {"private_key_p12": "", "private_key_passphrase": ""}
 NOBODY = f"http://127.0.0.1:{free_port()}"
 CASES = [
     *(Case(f"password_{bank}", bank, "password", "check ", {"password": WRONG_PASSWORD}) for bank in registry.BANKS),
@@ -83,7 +57,7 @@ CASES = [
         "expired_certificate",
         "banking_circle",
         "client_certificate_pem",
-        "get a new certificate from the bank and enter it",
+        "get a new one from the bank and enter it",
         extra={**NO_P12, "client_certificate_pem": EXPIRED, "private_key_pem": EXPIRED_KEY},
     ),
     Case(

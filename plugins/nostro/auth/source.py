@@ -119,9 +119,11 @@ class TokenSource:
             raise failure.held(self.conn_id)
         try:
             token, generation = self._ask(last)
-        except _SAID_BY_THE_BANK as error:
-            self._remember(error)
-            raise
+        except NostroError as error:
+            if isinstance(error, _SAID_BY_THE_BANK):
+                self._remember(error)
+            # Anew from here: the frames below hold credentials, and some print those with a traceback.
+            raise error.with_traceback(None) from None
         notes = {name: note for name, note in token.notes.items() if name != _AFTER_REFUSAL}
         token = replace(token, notes={**notes, _AFTER_REFUSAL: "yes"} if refused else notes)
         # Between the bank's answer and this save the new token exists here only. To die now costs one login: the old
