@@ -25,7 +25,7 @@ def _as_new() -> Iterator[None]:
     tokens._token_cache.cache_clear()
     reset_secrets_masker()
     yield
-    workers.end_all()
+    workers.clear_all_away()
 
 
 @pytest.fixture

@@ -68,27 +68,35 @@ def arm(hook, fuses: Fuses, refreshes) -> None:
     source = hook.access.source
     store, database = source.cache.store, source.cache.database
     save, lease, refresh, exchange = store.save, database.lease, source.grant.refresh, wire.exchange
-    done = set()
+    held, saved = [], []
 
     @contextmanager
     def fused_lease(key, wait_seconds):
-        done.clear()
-        waiting = threading.Timer(0.02, fuses.reached, [WAITING])
+        # Another thread of this process may hold the lease, at any of the other points: that would be two in one.
+        waiting = threading.Timer(0.02, lambda: held or fuses.reached(WAITING))
         waiting.daemon = True
         if wait_seconds:
             waiting.start()
         with lease(key, wait_seconds) as won:
             waiting.cancel()
-            yield won
-            if "saved" in done:
-                fuses.reached(NOT_RELEASED)
+            if not won:
+                yield False
+                return
+            held.append(key)
+            saved.clear()
+            try:
+                yield True
+                if saved:
+                    fuses.reached(NOT_RELEASED)
+            finally:
+                held.remove(key)
 
     def fused_save(identities, token, *, replaces):
         if token.refresh_token is None:
             fuses.reached(NOT_TAKEN)
         kept = save(identities, token, replaces=replaces)
         if token.refresh_token is not None:
-            done.add("saved")
+            saved.append(kept)
         return kept
 
     def fused_refresh(token):

@@ -10,12 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import httpx
 from airflow.sdk import BaseHook
 
-from nostro import registry
+from nostro import listener, registry
 
 fork = multiprocessing.get_context("fork")
 BOUND = 60.0
@@ -45,15 +45,16 @@ class Killed:
 class Worker:
     """A forked process that does `work`, and tells what came of it by a pipe of its own.
 
-    Of its own, as who is killed while it holds the lock of a shared queue silences all others.
+    Of its own, as who is killed while it holds the lock of a shared queue silences all others. It is not waited for
+    before the test's end: until then its number is nobody else's.
     """
 
     def __init__(self, work: Callable[[], Any]) -> None:
         self._ear, mouth = fork.Pipe(duplex=False)
-        self._process = fork.Process(target=_tell, args=(mouth, work))
-        self._process.start()
+        self.pid = os.fork()
+        if self.pid == 0:
+            _be_worker(mouth, work)
         mouth.close()
-        self.pid = self._process.pid
         _started.append(self)
 
     def outcome(self, after: float = 0.0) -> Any:
@@ -63,49 +64,57 @@ class Worker:
         """
         bound = after + (BOUND / 2 if _in_worker else BOUND)  # a worker can still tell which of its own is stuck
         # Not the pipe's end alone: a child that outlives it holds the pipe open.
-        wait_until(lambda: self._ear.poll() or self._ended(), f"a word of process {self.pid}, or its end", bound)
+        wait_until(lambda: self._ear.poll() or self._end(), f"a word of process {self.pid}, or its end", bound)
         told = None
         if self._ear.poll():
             with suppress(EOFError):
                 told = pickle.loads(self._ear.recv_bytes())
-        wait_until(self._ended, f"the end of process {self.pid}")
-        by = -self._process.exitcode
-        return Killed(by) if by > 0 else told
-
-    def _ended(self) -> bool:
-        return self._process.exitcode is not None
+        wait_until(self._end, f"the end of process {self.pid}")
+        return Killed(self._end().si_status) if self._end().si_code == os.CLD_KILLED else told
 
     def kill(self) -> None:
         os.kill(self.pid, signal.SIGKILL)
-        wait_until(self._ended, f"the end of process {self.pid}")
+        wait_until(self._end, f"the end of process {self.pid}")
 
-    def end(self) -> None:
-        """Of the process, and of all that it has left behind."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
-        wait_until(self._ended, f"the end of process {self.pid}")
+    def clear_away(self) -> None:
+        """The process, and all that it has left behind."""
+        for kill in (os.kill, os.killpg):
+            with suppress(ProcessLookupError):
+                kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
         self._ear.close()
+
+    def _end(self) -> os.waitid_result | None:
+        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
 
 
 _started: list[Worker] = []
 _in_worker = False
 
 
-def end_all() -> None:
+def clear_all_away() -> None:
     while _started:
-        _started.pop().end()
+        _started.pop().clear_away()
 
 
-def _tell(mouth: Any, work: Callable[[], Any]) -> None:
+def _be_worker(mouth: Any, work: Callable[[], Any]) -> NoReturn:
+    """As Airflow's task runner: `work`, then our listener, then the end, whatever other threads do."""
     global _in_worker  # noqa: PLW0603 (it is the process's own)
-    if not _in_worker:
-        os.setpgid(0, 0)  # a group of its own, to be ended as one
-        _in_worker = True
-    told = attempt(work)
     try:
-        mouth.send_bytes(pickle.dumps(told))
-    except Exception as error:  # noqa: BLE001 (the test has to see it)
-        mouth.send_bytes(pickle.dumps(RuntimeError(f"cannot be told: {error!r}")))
+        _started.clear()
+        if not _in_worker:
+            os.setpgid(0, 0)  # a group of its own, to be ended as one
+            _in_worker = True
+        told = attempt(work)
+        try:
+            word = pickle.dumps(told)
+            pickle.loads(word)
+        except Exception as error:  # noqa: BLE001 (the test has to see it)
+            word = pickle.dumps(RuntimeError(f"{told!r} cannot be told: {error!r}"))
+        mouth.send_bytes(word)
+        listener.before_stopping(None)
+    finally:
+        os._exit(0)
 
 
 def attempt(work: Callable[[], Any]) -> Any:
