@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -63,11 +64,9 @@ class Fuses:
         return True
 
 
-def arm(hook, fuses: Fuses, refreshes) -> None:
-    """Lay `fuses` around what this process alone does to renew the token of `hook`; `refreshes` asks the bank."""
-    source = hook.access.source
+def arm_lease_and_store(source, fuses: Fuses) -> None:
     store, database = source.cache.store, source.cache.database
-    save, lease, refresh, exchange = store.save, database.lease, source.grant.refresh, wire.exchange
+    save, lease = store.save, database.lease
     held, saved = [], []
 
     @contextmanager
@@ -99,6 +98,13 @@ def arm(hook, fuses: Fuses, refreshes) -> None:
             saved.append(kept)
         return kept
 
+    store.save, database.lease = fused_save, fused_lease
+
+
+def arm_refresh(source, fuses: Fuses, refreshes: Callable[[], int]) -> None:
+    """`refreshes` asks the bank how many it has got."""
+    refresh, exchange = source.grant.refresh, wire.exchange
+
     def fused_refresh(token):
         fuses.reached(NOT_SENT)
         wire.exchange = fused_exchange
@@ -112,30 +118,31 @@ def arm(hook, fuses: Fuses, refreshes) -> None:
     def fused_exchange(client, *args, **request):
         if fuses.live(NOT_ANSWERED):
             asked = refreshes()
-            client.send = partial(send_and, client.send, lambda: wait_until(lambda: refreshes() > asked, "its arrival"))
+            client.send = partial(fused_send, client.send, asked)
         return exchange(client, *args, **request)
 
-    def send_and(send, wait_for_arrival, request, **how):
+    def fused_send(send, asked, request, **how):
         inner = request.extensions.get("trace")
 
         def trace(event, info):
             if inner:
                 inner(event, info)
             if event.endswith("send_request_body.complete"):
-                wait_for_arrival()
+                wait_until(lambda: refreshes() > asked, "the request's arrival at the bank")
                 fuses.reached(NOT_ANSWERED)
 
         request.extensions = {**request.extensions, "trace": trace}
         return send(request, **how)
 
     source.grant = replace(source.grant, refresh=fused_refresh)
-    store.save, database.lease = fused_save, fused_lease
 
 
 def race(conn_id: str, fuses: Fuses, sandbox, seconds: float) -> Calls:
     end = time.monotonic() + seconds
     hook = BaseHook.get_hook(conn_id)
-    arm(hook, fuses, lambda: sandbox.count(hook.conn_type, "refreshes"))
+    # Only this process's: each of them has its own memory.
+    arm_lease_and_store(hook.access.source, fuses)
+    arm_refresh(hook.access.source, fuses, lambda: sandbox.count(hook.conn_type, "refreshes"))
     return call_until(lambda: time.monotonic() > end, hook, 0.1, lambda made: None)
 
 
