@@ -85,19 +85,19 @@ def make_stale(conn_id: str, left: float) -> None:
 def test_a_token_that_ends_while_it_is_read_is_renewed(set_connection, sandbox):
     """Nobody waits for a lease then, so nobody may say that the wait was too long."""
     conn_id = set_connection("m2p")
-    assert outcome_of(lambda: make_stale(conn_id, 0.5)) is None
+    assert outcome_of(lambda: make_stale(conn_id, 2)) is None
 
     def read_slowly() -> str:
         hook = BaseHook.get_hook(conn_id)
-        store = hook.access.source.cache.store
-        load = store.load
+        cache = hook.access.source.cache
+        load = cache.store.load
 
         def slow_load(identities):
             stored = load(identities)
-            let_pass(0.5)
+            wait_until(lambda: not stored.usable(cache.now()), "the token's end")
             return stored
 
-        store.load = slow_load
+        cache.store.load = slow_load
         return hook.get_token().value
 
     assert isinstance(renewed := outcome_of(read_slowly), str), renewed

@@ -1,5 +1,6 @@
 """Workers: real processes, forked as Airflow forks its tasks', and what became of each."""
 
+import ctypes
 import multiprocessing
 import os
 import pickle
@@ -88,6 +89,8 @@ class Worker:
         return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
 
 
+_libc = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
 _started: list[Worker] = []
 _in_worker = False
 
@@ -101,6 +104,7 @@ def _be_worker(mouth: Any, work: Callable[[], Any]) -> NoReturn:
     """As Airflow's task runner: `work`, then our listener, then the end, whatever other threads do."""
     global _in_worker  # noqa: PLW0603 (it is the process's own)
     try:
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # nobody calls a bank for ever after pytest was killed
         _started.clear()
         if not _in_worker:
             os.setpgid(0, 0)  # a group of its own, to be ended as one

@@ -98,13 +98,13 @@ class TokenSource:
     def _get_shared(self, refused: str) -> Token:
         began = self.cache.now()
         token = self._stored()
-        if not _good(token, refused, began):
+        if token is None or not _good(token, refused, self.cache.now()):
             with self.cache.database.lease(self.account, self.cache.wait_seconds) as won:
                 if won:
                     return self._renew(refused, began)
             token = self._stored()  # whoever held the lease for so long may have brought one after all
-        if token is None or not _good(token, refused, self.cache.now()):
-            raise LeaseTimeout(conn_id=self.conn_id, bank=self.bank, seconds=int(self.cache.wait_seconds))
+            if token is None or not _good(token, refused, self.cache.now()):
+                raise LeaseTimeout(conn_id=self.conn_id, bank=self.bank, seconds=int(self.cache.wait_seconds))
         if not token.fresh(began):
             self._renew_beside()
         return token
@@ -252,8 +252,8 @@ class TokenSource:
         return not isinstance(failure.error, LoginsThrottled) and self.cache.failures.forget(self.identities)
 
 
-def _good(token: Token | None, refused: str, now: datetime) -> bool:
-    return token is not None and token.value != refused and token.usable(now)
+def _good(token: Token, refused: str, now: datetime) -> bool:
+    return token.value != refused and token.usable(now)
 
 
 def _refreshable(token: Token, now: datetime) -> bool:
